@@ -1,0 +1,89 @@
+/**
+ * Idempotency keys (draft-ietf-httpapi-idempotency-key-header-07), kept in SQL.
+ *
+ * The key is claimed before the effect and completed after it. The same key and body replays the
+ * stored answer with `Idempotent-Replayed: true`; while the first is running 409; with another body
+ * 422. Only successes are stored: a refused or failed request leaves the key free. If the server
+ * dies between the effect and the completion, the claim lapses after a minute and the retry runs
+ * again with the same `c.var.effectId`, which routes use as the id of what they create, so that the
+ * effect itself happens once.
+ */
+
+import type { MiddlewareHandler } from "hono";
+import { rpc } from "../db/rpc.ts";
+import type { MiraEnv } from "./app.ts";
+import { readBytes } from "./input.ts";
+import { Problem } from "./problem.ts";
+import { subjectOf } from "./rate_limit.ts";
+
+const MAX_KEY = 255;
+
+type Claim =
+  | { state: "new" | "in_flight" | "mismatch" }
+  | { state: "replay"; status: number; body: string; content_type: string };
+
+/** Middleware; stands after `allow`. Does nothing without an `Idempotency-Key` header. */
+export function idempotent(): MiddlewareHandler<MiraEnv> {
+  return async (c, next) => {
+    const key = c.req.header("idempotency-key");
+    if (key === undefined) return await next();
+    if (key.length === 0 || key.length > MAX_KEY || !/^[\x21-\x7e]+$/.test(key)) {
+      throw new Problem(
+        400,
+        "invalid_idempotency_key",
+        `Idempotency-Key has 1 to ${MAX_KEY} printable characters and no spaces.`,
+      );
+    }
+    const scope = {
+      p_subject: subjectOf(c.var.caller),
+      p_route: `${c.req.method} ${c.req.path}`,
+      p_key: key,
+    };
+    const fingerprint = await sha256(await readBytes(c));
+    const claim = await rpc<Claim>(c.var.admin, "mira_claim_idempotency_key", {
+      ...scope,
+      p_fingerprint: hex(fingerprint),
+    });
+    if (claim.state === "mismatch") {
+      throw new Problem(422, "idempotency_key_reused", "This key was used with another body.");
+    }
+    if (claim.state === "in_flight") {
+      throw new Problem(409, "request_in_flight", "The first request with this key is running.", {
+        headers: { "retry-after": "1" },
+      });
+    }
+    if (claim.state === "replay") {
+      return new Response(claim.body, {
+        status: claim.status,
+        headers: { "content-type": claim.content_type, "idempotent-replayed": "true" },
+      });
+    }
+    c.set("effectId", await effectId(Object.values(scope)));
+    await next();
+    const type = c.res.headers.get("content-type") ?? "";
+    const stored = c.res.ok && type.startsWith("application/json");
+    await rpc(c.var.admin, "mira_settle_idempotency_key", {
+      ...scope,
+      p_status: stored ? c.res.status : null,
+      p_body: stored ? await c.res.clone().text() : null,
+      p_content_type: stored ? type : null,
+    });
+  };
+}
+
+async function sha256(bytes: Uint8Array<ArrayBuffer>): Promise<Uint8Array> {
+  return new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
+}
+
+function hex(bytes: Uint8Array): string {
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
+/** A version 8 uuid (RFC 9562 §5.8) made from the key's scope. */
+async function effectId(parts: string[]): Promise<string> {
+  const digest = await sha256(new TextEncoder().encode(JSON.stringify(parts)));
+  const bytes = digest.slice(0, 16);
+  bytes[6] = (bytes[6]! & 0x0f) | 0x80;
+  bytes[8] = (bytes[8]! & 0x3f) | 0x80;
+  return hex(bytes).replace(/^(.{8})(.{4})(.{4})(.{4})/, "$1-$2-$3-$4-");
+}

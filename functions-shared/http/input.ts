@@ -1,0 +1,143 @@
+/** Reading input: size, encoding, media type and depth first, then the contract. */
+
+import type { z } from "zod";
+import type { MiraContext } from "./app.ts";
+import { Problem, type ProblemField } from "./problem.ts";
+
+const MAX_DEPTH = 32;
+const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
+
+/**
+ * The raw body, read once and kept on the context; counts bytes while they arrive.
+ *
+ * @throws {Problem} 413 `body_too_large`, 415 `encoding_not_supported`.
+ */
+export async function readBytes(c: MiraContext): Promise<Uint8Array<ArrayBuffer>> {
+  if (c.var.bodyBytes) return c.var.bodyBytes;
+  const encoding = c.req.header("content-encoding");
+  if (encoding !== undefined && encoding !== "identity") {
+    throw new Problem(415, "encoding_not_supported", "Send the body without Content-Encoding.");
+  }
+  const max = c.var.maxBodyBytes;
+  const tooLarge = () => new Problem(413, "body_too_large", `The body may have ${max} bytes.`);
+  if (Number(c.req.header("content-length") ?? 0) > max) throw tooLarge();
+  const chunks: Uint8Array[] = [];
+  let size = 0;
+  if (c.req.raw.body) {
+    for await (const chunk of c.req.raw.body) {
+      size += chunk.byteLength;
+      if (size > max) throw tooLarge();
+      chunks.push(chunk);
+    }
+  }
+  const bytes = new Uint8Array(size);
+  let at = 0;
+  for (const chunk of chunks) {
+    bytes.set(chunk, at);
+    at += chunk.byteLength;
+  }
+  c.set("bodyBytes", bytes);
+  return bytes;
+}
+
+/**
+ * The JSON body, checked against a contract.
+ *
+ * @throws {Problem} 415 unless `application/json`; 413; 400 for bad UTF-8 or JSON; 422 with one
+ *   entry per broken rule (JSON pointer and rule, never the value).
+ */
+export async function readBody<S extends z.ZodType>(
+  c: MiraContext,
+  schema: S,
+): Promise<z.output<S>> {
+  const type = (c.req.header("content-type") ?? "").split(";")[0]?.trim().toLowerCase();
+  if (type !== "application/json") {
+    throw new Problem(415, "json_required", "Send Content-Type: application/json.");
+  }
+  return check(schema, parseJson(await readBytes(c)), (path) => `/${path.map(escape).join("/")}`);
+}
+
+/**
+ * The query string as an object of strings, checked against a contract.
+ *
+ * @throws {Problem} 422 with `?name` pointers.
+ */
+export function readQuery<S extends z.ZodType>(c: MiraContext, schema: S): z.output<S> {
+  return check(schema, c.req.query(), (path) => `?${path.join(".")}`);
+}
+
+/**
+ * A path parameter that must be a uuid; anything else cannot exist.
+ *
+ * @throws {Problem} 404 `not_found`.
+ */
+export function uuidParam(c: MiraContext, name: string): string {
+  const value = c.req.param(name) ?? "";
+  if (!UUID.test(value)) throw new Problem(404, "not_found", "There is nothing with this id.");
+  return value.toLowerCase();
+}
+
+/**
+ * Bytes to JSON: strict UTF-8, depth at most 32, and no NUL, which jsonb cannot hold.
+ *
+ * @throws {Problem} 400 `invalid_json`, 422 `json_too_deep` or `nul_character`.
+ */
+export function parseJson(bytes: Uint8Array<ArrayBuffer>): unknown {
+  let value: unknown;
+  try {
+    value = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
+  } catch {
+    throw new Problem(400, "invalid_json", "The body is not JSON in UTF-8.");
+  }
+  inspect(value, 1, "");
+  return value;
+}
+
+function inspect(value: unknown, depth: number, pointer: string): void {
+  if (typeof value === "string") {
+    if (value.includes("\u0000")) nul(pointer);
+    return;
+  }
+  if (value === null || typeof value !== "object") return;
+  if (depth > MAX_DEPTH) {
+    const detail = `At most ${MAX_DEPTH} levels are allowed.`;
+    throw new Problem(422, "json_too_deep", detail, {
+      errors: [{ pointer: pointer.slice(0, 200), code: "json_too_deep", detail }],
+    });
+  }
+  for (const [key, item] of Object.entries(value)) {
+    if (key.includes("\u0000")) nul(pointer);
+    inspect(item, depth + 1, `${pointer}/${escape(key)}`);
+  }
+}
+
+function nul(pointer: string): never {
+  const detail = "Text may not contain the NUL character.";
+  throw new Problem(422, "nul_character", detail, {
+    errors: [{ pointer, code: "nul_character", detail }],
+  });
+}
+
+function check<S extends z.ZodType>(
+  schema: S,
+  value: unknown,
+  pointerOf: (path: PropertyKey[]) => string,
+): z.output<S> {
+  const result = schema.safeParse(value);
+  if (result.success) return result.data;
+  const errors = result.error.issues.slice(0, 50).map((issue): ProblemField => ({
+    pointer: issue.path.length === 0 ? "" : pointerOf(issue.path),
+    code: issue.code,
+    detail: issue.message,
+  }));
+  const first = errors[0];
+  const where = first?.pointer ? `${first.pointer}: ` : "";
+  throw new Problem(422, "invalid_input", `${where}${first?.detail ?? "Input does not fit."}`, {
+    errors,
+  });
+}
+
+/** One segment of a JSON pointer (RFC 6901). */
+function escape(segment: PropertyKey): string {
+  return String(segment).replaceAll("~", "~0").replaceAll("/", "~1").slice(0, 200);
+}

@@ -1,0 +1,62 @@
+/** Server-sent events that survive proxies and the platform's wall clock. */
+
+import { streamSSE } from "hono/streaming";
+import type { MiraContext } from "./app.ts";
+
+/** One event; `id` is what a client sends back as `Last-Event-ID`. */
+export interface ServerEvent {
+  id?: string;
+  event?: string;
+  data: unknown;
+}
+
+/**
+ * Streams what `source` yields, with a comment as heartbeat, and ends before the platform does.
+ *
+ * When the wall nears, `signal` aborts and the stream closes without a final event: browsers
+ * reconnect by themselves with `Last-Event-ID`, which reaches `source` as `lastEventId`.
+ *
+ * @param options.heartbeatMs default 15,000.
+ * @param options.wallMs default 140,000 (the platform's limit is 150 s).
+ */
+export function eventStream(
+  c: MiraContext,
+  source: (from: { lastEventId: string | undefined; signal: AbortSignal }) => AsyncIterable<
+    ServerEvent
+  >,
+  options: { heartbeatMs?: number; wallMs?: number } = {},
+): Response {
+  const stop = new AbortController();
+  const lastEventId = c.req.header("last-event-id") ?? c.req.query("last_event_id");
+  c.header("cache-control", "no-cache, no-transform");
+  c.header("x-accel-buffering", "no");
+  return streamSSE(c, async (stream) => {
+    stream.onAbort(() => stop.abort());
+    const wall = setTimeout(() => stop.abort(), options.wallMs ?? 140_000);
+    const heartbeat = setInterval(
+      () => stream.write(": keep-alive\n\n").catch(() => stop.abort()),
+      options.heartbeatMs ?? 15_000,
+    );
+    try {
+      await stream.write("retry: 1000\n\n");
+      for await (const event of source({ lastEventId, signal: stop.signal })) {
+        if (stop.signal.aborted) break;
+        await stream.writeSSE({
+          data: JSON.stringify(event.data),
+          ...(event.event === undefined ? {} : { event: event.event }),
+          ...(event.id === undefined ? {} : { id: event.id }),
+        });
+      }
+    } finally {
+      clearTimeout(wall);
+      clearInterval(heartbeat);
+      stop.abort();
+    }
+  }, async (error, stream) => {
+    c.var.log.error("stream_failed", { message: error.message });
+    await stream.writeSSE({
+      event: "problem",
+      data: JSON.stringify({ code: "stream_failed", detail: "The stream broke; reconnect." }),
+    });
+  });
+}
