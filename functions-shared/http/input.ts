@@ -41,20 +41,37 @@ export async function readBytes(c: MiraContext): Promise<Uint8Array<ArrayBuffer>
 }
 
 /**
+ * The JSON body, unchecked but for its form.
+ *
+ * @throws {Problem} 415 unless `application/json`; 413; 400 for bad UTF-8 or JSON.
+ */
+export async function readJson(c: MiraContext): Promise<unknown> {
+  const type = (c.req.header("content-type") ?? "").split(";")[0]?.trim().toLowerCase();
+  if (type !== "application/json") {
+    throw new Problem(415, "json_required", "Send Content-Type: application/json.");
+  }
+  return parseJson(await readBytes(c));
+}
+
+/**
  * The JSON body, checked against a contract.
  *
- * @throws {Problem} 415 unless `application/json`; 413; 400 for bad UTF-8 or JSON; 422 with one
- *   entry per broken rule (JSON pointer and rule, never the value).
+ * @throws {Problem} as `readJson`, and 422 with one entry per broken rule.
  */
 export async function readBody<S extends z.ZodType>(
   c: MiraContext,
   schema: S,
 ): Promise<z.output<S>> {
-  const type = (c.req.header("content-type") ?? "").split(";")[0]?.trim().toLowerCase();
-  if (type !== "application/json") {
-    throw new Problem(415, "json_required", "Send Content-Type: application/json.");
-  }
-  return check(schema, parseJson(await readBytes(c)), (path) => `/${path.map(escape).join("/")}`);
+  return validate(schema, await readJson(c));
+}
+
+/**
+ * `value` as the contract reads it.
+ *
+ * @throws {Problem} 422 `invalid_input` with JSON pointer and rule of each issue, never the value.
+ */
+export function validate<S extends z.ZodType>(schema: S, value: unknown): z.output<S> {
+  return check(schema, value, (path) => `/${path.map(escape).join("/")}`);
 }
 
 /**

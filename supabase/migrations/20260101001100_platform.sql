@@ -175,3 +175,130 @@ grant execute on function
   public.mira_claim_idempotency_key(text, text, text, text),
   public.mira_settle_idempotency_key(text, text, text, integer, text, text)
   to service_role;
+
+-- retention --------------------------------------------------------------------------------------
+
+create table private.retention_rules (
+  table_name text primary key,
+  time_column text not null,
+  keep interval,
+  condition text not null default 'true'
+);
+comment on table private.retention_rules is
+  'How long rows of a table are kept. Change keep to suit; null keeps for ever.';
+comment on column private.retention_rules.keep is 'Age after which a row may go; null keeps for ever.';
+comment on column private.retention_rules.condition is 'SQL condition a row must also meet to go.';
+
+alter table private.retention_rules enable row level security;
+revoke all on private.retention_rules from public, anon, authenticated;
+grant select, insert, update, delete on private.retention_rules to service_role;
+create policy retention_rules_all_service on private.retention_rules
+  for all to service_role using (true) with check (true);
+
+insert into private.retention_rules (table_name, time_column, keep) values
+  ('private.rate_limits', 'arrives_at', interval '1 hour'),
+  ('private.idempotency_keys', 'created_at', interval '48 hours'),
+  ('public.mira_behavioral_events', 'created_at', interval '400 days');
+
+create function private.run_retention(p_batch integer default 5000, p_max_batches integer default 200)
+returns table (table_name text, deleted bigint)
+language plpgsql security definer set search_path = '' as $$
+declare
+  v_rule private.retention_rules;
+  v_count bigint;
+begin
+  for v_rule in select * from private.retention_rules r where r.keep is not null order by r.table_name loop
+    continue when pg_catalog.to_regclass(v_rule.table_name) is null;
+    table_name := v_rule.table_name;
+    deleted := 0;
+    for i in 1 .. p_max_batches loop
+      -- by physical address and skip locked: never waits for, nor scans, the live part twice
+      execute pg_catalog.format(
+        'delete from %1$s where ctid = any (array(select ctid from %1$s where %2$I < now() - $1 and (%3$s) limit $2 for update skip locked))',
+        v_rule.table_name::pg_catalog.regclass, v_rule.time_column, v_rule.condition)
+      using v_rule.keep, p_batch;
+      get diagnostics v_count = row_count;
+      deleted := deleted + v_count;
+      exit when v_count < p_batch;
+    end loop;
+    return next;
+  end loop;
+end $$;
+comment on function private.run_retention(integer, integer) is
+  'Deletes what the retention rules let go, in batches. Definer: the scheduler owns no table. Server only.';
+
+-- schedule ---------------------------------------------------------------------------------------
+
+create table private.scheduled_jobs (
+  name text primary key,
+  schedule text not null,
+  path text,
+  command text,
+  is_enabled boolean not null default true,
+  constraint scheduled_jobs_does_one_thing_check check (num_nonnulls(path, command) = 1)
+);
+comment on table private.scheduled_jobs is
+  'What runs by the clock: pg_cron jobs are made from it, and the embedded stack follows it directly.';
+comment on column private.scheduled_jobs.schedule is 'Five-field cron expression in UTC, or "<n> seconds".';
+comment on column private.scheduled_jobs.path is 'Function route to POST {} to, with the secret key named cron.';
+comment on column private.scheduled_jobs.command is 'SQL to run instead.';
+
+alter table private.scheduled_jobs enable row level security;
+revoke all on private.scheduled_jobs from public, anon, authenticated;
+grant select, insert, update, delete on private.scheduled_jobs to service_role;
+create policy scheduled_jobs_all_service on private.scheduled_jobs
+  for all to service_role using (true) with check (true);
+
+insert into private.scheduled_jobs (name, schedule, path, command) values
+  ('mira-learn', '* * * * *', '/learn-patterns', null),
+  ('mira-work', '10 seconds', '/run-workflow/work', null),
+  ('mira-retention', '17 3 * * *', null, 'select private.run_retention()');
+
+create function private.call_function(p_path text) returns bigint
+language plpgsql security definer set search_path = '' as $$
+declare
+  v_url text;
+  v_key text;
+  v_request bigint;
+begin
+  execute 'select decrypted_secret from vault.decrypted_secrets where name = ''mira_api_url''' into v_url;
+  execute 'select decrypted_secret from vault.decrypted_secrets where name = ''mira_cron_key''' into v_key;
+  if v_url is null or v_key is null then
+    raise exception using errcode = 'PT503', message = 'schedule_not_configured',
+      detail = 'Store the secrets mira_api_url and mira_cron_key in Vault.';
+  end if;
+  execute 'select net.http_post(url := $1, body := ''{}'', headers := $2, timeout_milliseconds := 150000)'
+  into v_request
+  using v_url || '/functions/v1' || p_path,
+    pg_catalog.jsonb_build_object('apikey', v_key, 'content-type', 'application/json');
+  return v_request;
+end $$;
+comment on function private.call_function(text) is
+  'POSTs {} to a function with the cron key from Vault, by pg_net. Definer: reads Vault. Server only.';
+
+create function private.install_schedule() returns table (job text, schedule text)
+language plpgsql security definer set search_path = '' as $$
+declare
+  v_job private.scheduled_jobs;
+begin
+  if not exists (select from pg_catalog.pg_extension e where e.extname = 'pg_cron') then
+    return; -- the embedded stack, or a project that ticks from outside
+  end if;
+  execute 'select cron.unschedule(j.jobid) from cron.job j where j.jobname like ''mira-%''';
+  for v_job in select * from private.scheduled_jobs s where s.is_enabled order by s.name loop
+    execute 'select cron.schedule($1, $2, $3)' using v_job.name, v_job.schedule,
+      coalesce(v_job.command, pg_catalog.format('select private.call_function(%L)', v_job.path));
+    job := v_job.name;
+    schedule := v_job.schedule;
+    return next;
+  end loop;
+end $$;
+comment on function private.install_schedule() is
+  'Makes pg_cron jobs from private.scheduled_jobs; nothing where pg_cron is missing. Run again after a change. Definer: owns the jobs.';
+
+revoke all on function private.run_retention(integer, integer), private.call_function(text),
+  private.install_schedule() from public, anon, authenticated;
+grant execute on function private.run_retention(integer, integer), private.call_function(text),
+  private.install_schedule() to service_role;
+
+select private.install_schedule();
