@@ -1,0 +1,121 @@
+/**
+ * Refreshing an OAuth token: many callers, one call to the provider.
+ *
+ * A lease row says who refreshes; the others wait or go on with the token they have. The generation
+ * fences: an answer is stored only on the generation it was refreshed from, and `invalid_grant` counts
+ * only while that generation stands. A holder that dies before its call costs the length of a lease. One
+ * that dies during the call may have used up a rotating refresh token; no lock can mend that, so
+ * refreshes start minutes ahead of expiry, and the person is asked to sign in again exactly once.
+ */
+
+import type { SupabaseClient } from "@supabase/supabase-js";
+import type { Database } from "../db/types.gen.ts";
+import { rpc } from "../db/rpc.ts";
+import { openDataKey } from "./data_key.ts";
+import { keyring } from "./keyring.ts";
+import { mask } from "./mask.ts";
+import { oauthProviders } from "./providers.ts";
+import { seal } from "./seal.ts";
+import { type FreshTokens, requestRefresh } from "./token_endpoint.ts";
+import { unseal } from "./unseal.ts";
+
+/** What became of one attempt. */
+export type RefreshOutcome =
+  /** This caller refreshed it; the new access token. */
+  | { outcome: "refreshed"; accessToken: string; expiresAt: string | null }
+  /** Somebody else just did. */
+  | { outcome: "fresh" }
+  /** Somebody else is at it, or the last failure is too recent: look again after `waitMs`. */
+  | { outcome: "busy"; waitMs: number; isBackingOff: boolean }
+  /** It failed for now; the next attempt has to wait. */
+  | { outcome: "failed"; reason: string }
+  /** No attempt can help. */
+  | { outcome: "needs_reauth" | "revoked" | "missing" | "no_refresh_token" | "not_configured" };
+
+type Lease =
+  | { outcome: "busy"; wait_ms: number; is_backing_off: boolean }
+  | { outcome: "fresh" | "needs_reauth" | "revoked" | "missing" | "no_refresh_token" }
+  | {
+    outcome: "granted";
+    token_id: string;
+    generation: number;
+    ciphertext: string;
+    wrapped_key: string;
+  };
+
+/** How long one worker may keep the others waiting, in ms. */
+const LEASE_MS = 12_000;
+
+/**
+ * Refreshes a due token, unless another caller is at it.
+ *
+ * @param options.leaseMs length of the lease; the provider's call gets two thirds of it.
+ */
+export async function refreshToken(
+  admin: SupabaseClient<Database>,
+  userId: string,
+  provider: string,
+  options: { leaseMs?: number } = {},
+): Promise<RefreshOutcome> {
+  const definition = oauthProviders().get(provider);
+  if (definition === undefined) return { outcome: "not_configured" };
+  const leaseMs = options.leaseMs ?? LEASE_MS;
+  const holder = crypto.randomUUID();
+  const lease = await rpc<Lease>(admin, "mira_lease_token_refresh", {
+    p_user_id: userId,
+    p_provider: provider,
+    p_holder: holder,
+    p_ttl_ms: leaseMs,
+  });
+  if (lease.outcome === "busy") {
+    return { outcome: "busy", waitMs: lease.wait_ms, isBackingOff: lease.is_backing_off };
+  }
+  if (lease.outcome !== "granted") return lease;
+
+  const ring = await keyring();
+  const place = { userId, provider, generation: lease.generation };
+  const old = await unseal(
+    ring,
+    lease.wrapped_key,
+    { ...place, field: "refresh_token" },
+    lease.ciphertext,
+  );
+  const answer = await requestRefresh(provider, definition, old, leaseMs * 2 / 3);
+  if (!answer.ok) {
+    const result = await rpc<string>(admin, "mira_fail_token_refresh", {
+      p_token_id: lease.token_id,
+      p_holder: holder,
+      p_generation: lease.generation,
+      p_is_final: answer.isFinal,
+      p_reason: answer.reason,
+    });
+    if (result === "moved") return { outcome: "fresh" };
+    if (result === "needs_reauth") return { outcome: "needs_reauth" };
+    return { outcome: "failed", reason: answer.reason };
+  }
+
+  const { accessToken, refreshToken = old, expiresIn, scopes }: FreshTokens = answer.tokens;
+  const next = { ...place, generation: lease.generation + 1 };
+  const id = lease.ciphertext.split(".")[1] ?? "";
+  const key = await openDataKey(ring, userId, { id, wrapped_key: lease.wrapped_key }, "encrypt");
+  const [sealedAccess, sealedRefresh] = await Promise.all([
+    seal(key, { ...next, field: "access_token" }, accessToken),
+    seal(key, { ...next, field: "refresh_token" }, refreshToken),
+  ]);
+  const stored = await rpc<{ expires_at: string | null } | null>(
+    admin,
+    "mira_store_token_refresh",
+    {
+      p_token_id: lease.token_id,
+      p_generation: lease.generation + 1,
+      p_access_token: sealedAccess,
+      p_refresh_token: sealedRefresh,
+      p_expires_in: expiresIn ?? null,
+      p_scopes: scopes ?? null,
+      p_masked_token: mask(accessToken),
+    },
+  );
+  return stored === null
+    ? { outcome: "fresh" }
+    : { outcome: "refreshed", accessToken, expiresAt: stored.expires_at };
+}
