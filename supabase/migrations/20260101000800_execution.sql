@@ -36,7 +36,7 @@ language sql immutable parallel safe set search_path = '' as $$
     || '|\mgithub_pat_[A-Za-z0-9_]{20,}|\mya29\.[A-Za-z0-9_-]{10,}|\m1//[A-Za-z0-9_-]{20,}'
     || '|\mAIza[A-Za-z0-9_-]{30,}|\mA[KS]IA[A-Z0-9]{16}\M|\mxox[abposr]-[A-Za-z0-9-]{10,}'
     || '|\m(?:[Bb]earer|[Bb]asic)\s+[A-Za-z0-9._~+/=-]{12,}', '[redacted]', 'g'),
-    '(\m[a-z][a-z0-9+.-]{1,20}://)[^\s/:@"]{1,256}:[^\s/@"]{1,256}@', '\1[redacted]@', 'g')
+    '(\m[a-z][a-z0-9+.-]{1,20}://)[^\s/:@"]{1,200}:[^\s/@"]{1,200}@', '\1[redacted]@', 'g')
 $$;
 comment on function private.redact_text(text) is
   'The text with everything shaped like a secret replaced (the shapes of functions-shared/observe/redact.ts).';
@@ -160,8 +160,7 @@ comment on column public.execution_logs.step is 'The step of the task this line 
 comment on column public.execution_logs.message is 'At most 4096 bytes; longer ones are cut and marked.';
 
 create index execution_logs_user_id_task_id_seq_idx on public.execution_logs (user_id, task_id, seq);
-create index execution_logs_user_id_created_at_seq_idx
-  on public.execution_logs (user_id, created_at, seq);
+create index execution_logs_user_id_created_at_idx on public.execution_logs (user_id, created_at);
 create unique index execution_logs_user_id_id_idx on public.execution_logs (user_id, id) where is_keyed;
 
 alter table public.execution_logs enable row level security;
@@ -320,7 +319,8 @@ comment on column public.tool_executions.task_id is 'The task, for outside agent
 comment on column public.tool_executions.duration_ms is 'From start to end, in milliseconds.';
 comment on column public.tool_executions.attempt is 'Which try this is, from 1.';
 
-create index tool_executions_user_id_created_at_idx on public.tool_executions (user_id, created_at, id);
+create index tool_executions_user_id_created_at_idx on public.tool_executions (user_id, created_at);
+create index tool_executions_created_at_idx on public.tool_executions (created_at);
 create index tool_executions_run_id_idx on public.tool_executions (run_id);
 create index tool_executions_user_id_task_id_idx on public.tool_executions (user_id, task_id)
   where task_id is not null;
@@ -495,6 +495,7 @@ begin
       select s.* from public.execution_logs s
       where s.user_id = v_user
         and s.created_at >= coalesce(p_from, '-infinity') and s.created_at < coalesce(p_to, 'infinity')
+        and s.created_at <= coalesce(v_before, 'infinity')
         and (s.created_at, s.seq) < (coalesce(v_before, 'infinity'), coalesce(p_before_seq, 0))
         and s.seq < coalesce(p_before_seq, 9223372036854775807)
       order by s.created_at desc, s.seq desc limit 50000
@@ -844,15 +845,18 @@ begin
         private.clip_json(private.redact_json(g.document -> 'metadata'), 8192)
       from given g order by g.n
       on conflict do nothing
-      returning t.*
+      returning t as row
     )
-    select r.* from (
-      select l.* from landed l
-      union
-      select o.* from given g join public.documents_generated o on o.user_id = v_user
+    select (r.row).* from (
+      select distinct on (g.n) g.n, coalesce(l.row, o) as row
+      from given g
+      left join landed l on (l.row).id = g.id
+        or ((l.row).document_type = g.document_type and (l.row).external_id = g.external_id)
+      left join public.documents_generated o on o.user_id = v_user
         and (o.id = g.id or (o.document_type = g.document_type and o.external_id = g.external_id))
+      order by g.n, o.id = g.id desc
     ) r
-    order by r.created_at, r.id;
+    order by r.n;
 end $$;
 comment on function private.insert_documents(uuid, jsonb, uuid) is
   'Stores a batch of documents in one statement, each id and each external id once, and returns their rows.';
@@ -864,7 +868,7 @@ language sql set search_path = '' as $$
   select * from private.insert_documents(p_user_id, p_documents, p_task_id)
 $$;
 comment on function public.batch_insert_generated_documents(jsonb, uuid, uuid) is
-  'Adds 1 to 200 documents {document_type, title, url?, service?, external_id?, metadata?, task_id?, id?} in one statement and returns their rows; repeats return the rows that exist.';
+  'Adds 1 to 200 documents {document_type, title, url?, service?, external_id?, metadata?, task_id?, id?} in one statement and returns one row for each, in order; repeats return the row that exists.';
 
 create function public.insert_generated_document(
   p_document_type text, p_title text, p_url text default null, p_task_id uuid default null,

@@ -315,10 +315,9 @@ declare
   v_tools integer;
   v_sessions integer;
 begin
-  -- both are keyed by time-ordered uuids per owner, so old rows are found by owner, newest never read
   delete from public.tool_executions t where t.ctid = any (array(
     select o.ctid from public.tool_executions o
-    where o.created_at < pg_catalog.now() - interval '90 days' limit p_limit));
+    where o.created_at < pg_catalog.now() - interval '90 days' order by o.created_at limit p_limit));
   get diagnostics v_tools = row_count;
   delete from public.cli_sessions s where s.id in (select o.id from public.cli_sessions o
     where o.status <> 'active' and o.updated_at < pg_catalog.now() - interval '30 days' limit p_limit);
