@@ -107,8 +107,9 @@ export function miraFunction(slug: string, options: { maxBodyBytes?: number } = 
     const problem = error instanceof Problem
       ? error
       : new Problem(500, "internal_error", "Something went wrong on our side.", { cause: error });
-    if (problem.status >= 500) {
-      c.var.log.error(problem.code, { detail: problem.message, cause: describe(problem.cause) });
+    if (problem.cause !== undefined || problem.status >= 500) {
+      const level = problem.status >= 500 ? "error" : "warn";
+      c.var.log[level](problem.code, { detail: problem.message, cause: describe(problem.cause) });
     }
     return problem.toResponse(c.var.requestId);
   });

@@ -74,7 +74,11 @@ export async function openPostgres(url: string): Promise<StackDatabase> {
     await client.end({ timeout: 1 });
     throw error;
   }
-  const connection = createPostgresConnection({ url });
+  const connection = createPostgresConnection({
+    url,
+    // lite hands JSON over as text; the driver would encode that text as a JSON string once more
+    postgresOptions: { types: { json: jsonAsGiven(114), jsonb: jsonAsGiven(3802) } },
+  });
   keepGrants(connection);
   return {
     connection,
@@ -94,6 +98,14 @@ export async function openPostgres(url: string): Promise<StackDatabase> {
     },
   };
 }
+
+/** A JSON type of the driver that passes text through and encodes everything else. */
+const jsonAsGiven = (oid: number) => ({
+  to: oid,
+  from: [oid],
+  serialize: (value: unknown) => typeof value === "string" ? value : JSON.stringify(value),
+  parse: (text: string) => JSON.parse(text),
+});
 
 /**
  * Stops `@supabase/lite` from granting everything to everybody: on its first request it would run
