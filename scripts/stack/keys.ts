@@ -1,6 +1,7 @@
 /** Keys of an embedded stack: made once, kept in a file only its owner can read. */
 
 import { generateApiKey } from "@supabase/lite";
+import { newKeyring } from "../vault_keys.ts";
 
 /** Everything secret about a stack. */
 export interface Keys {
@@ -44,10 +45,4 @@ export async function keptKeys(path: string): Promise<Keys> {
 function randomText(bytes: number): string {
   const raw = crypto.getRandomValues(new Uint8Array(bytes));
   return btoa(String.fromCharCode(...raw)).replaceAll("+", "-").replaceAll("/", "_");
-}
-
-/** A key ring with one key (see functions-shared/vault). */
-function newKeyring(): string {
-  const id = new Date().toISOString().slice(0, 7);
-  return JSON.stringify({ active: id, keys: { [id]: randomText(32).replaceAll("=", "") } });
 }
