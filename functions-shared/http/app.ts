@@ -50,7 +50,7 @@ const REQUEST_ID = /^[A-Za-z0-9._:-]{1,128}$/;
  * @param options.maxBodyBytes body limit in bytes, default 256 KiB.
  */
 export function miraFunction(slug: string, options: { maxBodyBytes?: number } = {}): Hono<MiraEnv> {
-  const app = new Hono<MiraEnv>().basePath(`/${slug}`);
+  const app = new Hono<MiraEnv>({ strict: false }).basePath(`/${slug}`);
 
   app.use(cors({
     origin: "*",

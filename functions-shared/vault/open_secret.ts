@@ -65,18 +65,19 @@ const PATIENCE_MS = 20_000;
  * A token near its end is refreshed on the way. While another caller refreshes it, one that still lives
  * is used, and one that has expired is waited for.
  *
- * @throws {Problem} 424 `secret_not_found`, `needs_reauth`, `token_expired`; 503 `refresh_unavailable`
+ * @returns undefined when the person holds none.
+ * @throws {Problem} 424 `needs_reauth`, `token_expired`; 503 `refresh_unavailable`
  *   with Retry-After; or what is wrong with the stored text or the key ring (`unseal`).
  *
  * @example
  * ```ts
- * const { secret } = await openSecret(admin, { userId, provider: "google", purpose: "tool:gmail", runId });
+ * const opened = await openSecret(admin, { userId, provider: "google", purpose: "tool:gmail", runId });
  * ```
  */
 export async function openSecret(
   admin: SupabaseClient<Database>,
   ask: SecretRequest,
-): Promise<Secret> {
+): Promise<Secret | undefined> {
   const ring = await keyring();
   const deadline = Date.now() + (ask.patienceMs ?? PATIENCE_MS);
   for (let turn = 0;; turn++) {
@@ -88,7 +89,7 @@ export async function openSecret(
       p_label: ask.label ?? null,
       p_agent_name: ask.agentName ?? null,
     });
-    if (row === null) throw notFound(ask);
+    if (row === null) return undefined;
     if (row.status === "needs_reauth") throw needsReauth(ask.provider);
     const open = (secret: string, expiresAt = row.expires_at): Secret => {
       const { kind, metadata, scopes } = row;
@@ -117,17 +118,13 @@ export async function openSecret(
     if (attempt.outcome === "not_configured") throw expired(ask.provider);
     // the next look: soon at first, then slower, each caller at its own pace
     const pause = Math.min(50 * 1.5 ** turn, 400) * (0.5 + Math.random());
-    if (Date.now() + pause > deadline) {
+    const isHopeless = attempt.outcome === "busy" && attempt.isBackingOff &&
+      Date.now() + attempt.waitMs > deadline;
+    if (isHopeless || Date.now() + pause > deadline) {
       throw unavailable(ask.provider, attempt.outcome === "busy" ? attempt.waitMs : 1000);
     }
     await new Promise((wake) => setTimeout(wake, pause));
   }
-}
-
-function notFound({ provider, label, agentName }: SecretRequest): Problem {
-  const which = label !== undefined || agentName !== undefined ? " of that label or agent" : "";
-  const detail = `No credential${which} is stored for ${provider}: add one with upsert-tokens.`;
-  return new Problem(424, "secret_not_found", detail);
 }
 
 function needsReauth(provider: string): Problem {

@@ -14,7 +14,7 @@ import { rpc } from "../db/rpc.ts";
 import { openDataKey } from "./data_key.ts";
 import { keyring } from "./keyring.ts";
 import { mask } from "./mask.ts";
-import { oauthProviders } from "./providers.ts";
+import { oauthClient, oauthProviders } from "./providers.ts";
 import { seal } from "./seal.ts";
 import { type FreshTokens, requestRefresh } from "./token_endpoint.ts";
 import { unseal } from "./unseal.ts";
@@ -58,7 +58,9 @@ export async function refreshToken(
   options: { leaseMs?: number } = {},
 ): Promise<RefreshOutcome> {
   const definition = oauthProviders().get(provider);
-  if (definition === undefined) return { outcome: "not_configured" };
+  if (definition === undefined || oauthClient(provider, definition) === null) {
+    return { outcome: "not_configured" };
+  }
   const leaseMs = options.leaseMs ?? LEASE_MS;
   const holder = crypto.randomUUID();
   const lease = await rpc<Lease>(admin, "mira_lease_token_refresh", {

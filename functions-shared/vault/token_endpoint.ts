@@ -123,12 +123,19 @@ async function post(
   }
 }
 
+/** The answer's text; nothing when it is longer than any token answer. */
 async function readText(response: Response): Promise<string> {
   const decoder = new TextDecoder();
+  const reader = response.body?.getReader();
   let text = "";
-  for await (const chunk of response.body ?? []) {
-    text += decoder.decode(chunk, { stream: true });
-    if (text.length > MAX_ANSWER_BYTES) return "";
+  while (reader !== undefined) {
+    const { done, value } = await reader.read();
+    if (done) break;
+    text += decoder.decode(value, { stream: true });
+    if (text.length > MAX_ANSWER_BYTES) {
+      await reader.cancel();
+      return "";
+    }
   }
   return text;
 }

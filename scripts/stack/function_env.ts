@@ -20,7 +20,8 @@ export async function functionEnv(stack: {
     SUPABASE_SECRET_KEYS: JSON.stringify({ default: keys.secret, cron: keys.cron }),
     SUPABASE_JWKS: tokens.jwks(),
     ...(dbUrl === undefined ? {} : { SUPABASE_DB_URL: dbUrl }),
-    VAULT_KEYRING: keys.vaultKeyring,
+    // a ring of one's own, to rotate the one this stack made
+    VAULT_KEYRING: Deno.env.get("VAULT_KEYRING") || keys.vaultKeyring,
     MIRA_EMBEDDINGS_URL: `${url}/embeddings/v1`,
     MIRA_EMBEDDINGS_MODEL: "use-lite-512",
     ...await ownVariables(),

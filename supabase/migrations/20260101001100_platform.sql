@@ -198,6 +198,7 @@ create policy retention_rules_all_service on private.retention_rules
 insert into private.retention_rules (table_name, time_column, keep) values
   ('private.rate_limits', 'arrives_at', interval '1 hour'),
   ('private.idempotency_keys', 'created_at', interval '48 hours'),
+  ('private.vault_audit', 'at', interval '400 days'),
   ('public.mira_behavioral_events', 'created_at', interval '400 days');
 
 create function private.run_retention(p_batch integer default 5000, p_max_batches integer default 200)
