@@ -1,6 +1,5 @@
 /** Keys of an embedded stack: made once, kept in a file only its owner can read. */
 
-import { newKeyring } from "../vault_keys.ts";
 import { generateApiKey } from "@supabase/lite";
 import { newKeyring } from "../vault_keys.ts";
 
