@@ -43,8 +43,8 @@ const REQUEST_ID = /^[A-Za-z0-9._:-]{1,128}$/;
 /**
  * A Hono app mounted at `/<slug>`, as Supabase routes it.
  *
- * Unknown paths answer 404, wrong verbs 405 with `Allow`, thrown `Problem`s their own status, and
- * anything else a bare 500 whose cause is only logged.
+ * A trailing slash changes nothing. Unknown paths answer 404, wrong verbs 405 with `Allow`, thrown
+ * `Problem`s their own status, and anything else a bare 500 whose cause is only logged.
  *
  * @param slug name of the function's folder.
  * @param options.maxBodyBytes body limit in bytes, default 256 KiB.

@@ -467,47 +467,47 @@ comment on function public.get_execution_logs_by_task(uuid, bigint, integer, uui
 create function public.get_execution_logs_filtered(
   p_task_id uuid default null, p_level text default null, p_agent_type text default null,
   p_step text default null, p_search text default null, p_from timestamptz default null,
-  p_to timestamptz default null, p_before_seq bigint default null, p_limit integer default 100,
-  p_user_id uuid default null
+  p_to timestamptz default null, p_before_seq bigint default null,
+  p_after_seq bigint default null, p_limit integer default 100, p_user_id uuid default null
 ) returns setof public.execution_logs
 language plpgsql stable set search_path = '' as $$
 declare
   v_user uuid := private.required_user(p_user_id);
-  v_search text := pg_catalog.lower(nullif(p_search, ''));
-  v_before timestamptz;
+  v_cursor bigint := coalesce(p_after_seq, p_before_seq);
+  v_at timestamptz;
+  v_direction text := case when p_after_seq is null then 'desc' else 'asc' end;
+  v_beyond text := case when v_cursor is null then 'true'
+    when p_after_seq is null then 's.seq < $4' else 's.seq > $4' end;
 begin
-  if p_task_id is not null then
-    return query select l.* from public.execution_logs l
-      where l.user_id = v_user and l.task_id = p_task_id
-        and (p_before_seq is null or l.seq < p_before_seq)
-        and (p_level is null or l.level = p_level)
-        and (p_agent_type is null or l.agent_type = p_agent_type)
-        and (p_step is null or l.step = p_step)
-        and (p_from is null or l.created_at >= p_from) and (p_to is null or l.created_at < p_to)
-        and (v_search is null or pg_catalog.strpos(pg_catalog.lower(l.message), v_search) > 0)
-      order by l.seq desc limit private.page_size(p_limit);
-    return;
+  if p_task_id is null and v_cursor is not null then
+    select l.created_at into v_at from public.execution_logs l
+    where l.user_id = v_user and l.seq = v_cursor;
+    if found then
+      v_beyond := case when p_after_seq is null then '(s.created_at, s.seq) < ($3, $4)'
+        else '(s.created_at, s.seq) > ($3, $4)' end;
+    end if;
   end if;
-  select l.created_at into v_before from public.execution_logs l
-  where l.user_id = v_user and l.seq = p_before_seq;
-  -- at most 50,000 lines are looked at per page, however rare what is searched for
-  return query select l.* from (
+  -- only the direction and the shape of the cursor are chosen here: every value is a parameter.
+  -- The inner limit bounds the work: a page looks at 50,000 lines, however rare what is sought.
+  return query execute pg_catalog.format($query$
+    select l.* from (
       select s.* from public.execution_logs s
-      where s.user_id = v_user
-        and s.created_at >= coalesce(p_from, '-infinity') and s.created_at < coalesce(p_to, 'infinity')
-        and s.created_at <= coalesce(v_before, 'infinity')
-        and (s.created_at, s.seq) < (coalesce(v_before, 'infinity'), coalesce(p_before_seq, 0))
-        and s.seq < coalesce(p_before_seq, 9223372036854775807)
-      order by s.created_at desc, s.seq desc limit 50000
+      where s.user_id = $1 and %1$s and %2$s and s.created_at >= $5 and s.created_at < $6
+      order by %3$s limit 50000
     ) l
-    where (p_level is null or l.level = p_level)
-      and (p_agent_type is null or l.agent_type = p_agent_type)
-      and (p_step is null or l.step = p_step)
-      and (v_search is null or pg_catalog.strpos(pg_catalog.lower(l.message), v_search) > 0)
-    order by l.created_at desc, l.seq desc limit private.page_size(p_limit);
+    where ($7 is null or l.level = $7) and ($8 is null or l.agent_type = $8)
+      and ($9 is null or l.step = $9)
+      and ($10 is null or pg_catalog.strpos(pg_catalog.lower(l.message), $10) > 0)
+    order by %4$s limit $11
+    $query$,
+    case when p_task_id is null then 'true' else 's.task_id = $2' end, v_beyond,
+    case when p_task_id is null then 's.created_at ' || v_direction || ', ' else '' end || 's.seq ' || v_direction,
+    case when p_task_id is null then 'l.created_at ' || v_direction || ', ' else '' end || 'l.seq ' || v_direction)
+  using v_user, p_task_id, v_at, v_cursor, coalesce(p_from, '-infinity'), coalesce(p_to, 'infinity'),
+    p_level, p_agent_type, p_step, pg_catalog.lower(nullif(p_search, '')), private.page_size(p_limit);
 end $$;
-comment on function public.get_execution_logs_filtered(uuid, text, text, text, text, timestamptz, timestamptz, bigint, integer, uuid) is
-  'Logs newest first by task, level, agent type, step, words and time; the next page starts before the last seq of this one. Looks at the newest 50,000 lines at most: narrow p_to to look further back.';
+comment on function public.get_execution_logs_filtered(uuid, text, text, text, text, timestamptz, timestamptz, bigint, bigint, integer, uuid) is
+  'Logs by task, level, agent type, step, words and time: newest first, the next page before the last seq of this one; or, with p_after_seq, oldest first after it. A page looks at 50,000 lines at most: narrow the time to look further.';
 
 create function private.delete_old_execution_logs(p_user_id uuid, p_days integer, p_limit integer)
 returns integer
@@ -708,12 +708,15 @@ language plpgsql stable set search_path = '' as $$
 declare
   v_user uuid := private.required_user(p_user_id);
   v_search text := pg_catalog.lower(nullif(p_search, ''));
+  -- by the row itself where it still stands: a client may hold its time with less precision
+  v_before timestamptz := coalesce((select c.created_at from public.task_history c
+    where c.user_id = v_user and c.id = p_before_id), p_before);
 begin
   return query select t.* from public.task_history t
     where t.user_id = v_user
       and t.created_at >= coalesce(p_from, '-infinity') and t.created_at < coalesce(p_to, 'infinity')
-      and (p_before is null or (t.created_at, t.id)
-        < (p_before, coalesce(p_before_id, '00000000-0000-0000-0000-000000000000')))
+      and (v_before is null or (t.created_at, t.id)
+        < (v_before, coalesce(p_before_id, '00000000-0000-0000-0000-000000000000')))
       and (p_status is null or t.status = p_status)
       and (p_service is null or p_service = any (t.services_used))
       and (v_search is null or pg_catalog.strpos(pg_catalog.lower(
@@ -891,11 +894,14 @@ create function public.get_documents_by_task(
 language plpgsql stable set search_path = '' as $$
 declare
   v_user uuid := private.required_user(p_user_id);
+  -- by the row itself where it still stands: a client may hold its time with less precision
+  v_before timestamptz := coalesce((select c.created_at from public.documents_generated c
+    where c.user_id = v_user and c.id = p_before_id), p_before);
 begin
   return query select d.* from public.documents_generated d
     where d.user_id = v_user and d.task_id = p_task_id
-      and (p_before is null or (d.created_at, d.id)
-        < (p_before, coalesce(p_before_id, '00000000-0000-0000-0000-000000000000')))
+      and (v_before is null or (d.created_at, d.id)
+        < (v_before, coalesce(p_before_id, '00000000-0000-0000-0000-000000000000')))
     order by d.created_at desc, d.id desc limit private.page_size(p_limit);
 end $$;
 comment on function public.get_documents_by_task(uuid, timestamptz, uuid, integer, uuid) is
@@ -910,12 +916,15 @@ language plpgsql stable set search_path = '' as $$
 declare
   v_user uuid := private.required_user(p_user_id);
   v_type text := private.document_type(p_document_type);
+  -- by the row itself where it still stands: a client may hold its time with less precision
+  v_before timestamptz := coalesce((select c.created_at from public.documents_generated c
+    where c.user_id = v_user and c.id = p_before_id), p_before);
 begin
   return query select d.* from public.documents_generated d
     where d.user_id = v_user and d.document_type = v_type
       and d.created_at >= coalesce(p_from, '-infinity') and d.created_at < coalesce(p_to, 'infinity')
-      and (p_before is null or (d.created_at, d.id)
-        < (p_before, coalesce(p_before_id, '00000000-0000-0000-0000-000000000000')))
+      and (v_before is null or (d.created_at, d.id)
+        < (v_before, coalesce(p_before_id, '00000000-0000-0000-0000-000000000000')))
     order by d.created_at desc, d.id desc limit private.page_size(p_limit);
 end $$;
 comment on function public.get_documents_by_type(text, timestamptz, timestamptz, timestamptz, uuid, integer, uuid) is
@@ -1147,7 +1156,7 @@ grant execute on function
   public.insert_execution_log(uuid, text, text, text, text, jsonb, uuid, uuid),
   public.insert_execution_logs(jsonb, uuid),
   public.get_execution_logs_by_task(uuid, bigint, integer, uuid),
-  public.get_execution_logs_filtered(uuid, text, text, text, text, timestamptz, timestamptz, bigint, integer, uuid),
+  public.get_execution_logs_filtered(uuid, text, text, text, text, timestamptz, timestamptz, bigint, bigint, integer, uuid),
   public.delete_old_execution_logs(integer, integer, uuid),
   public.get_execution_log_statistics(timestamptz, timestamptz, text, uuid),
   public.insert_task_history(text, uuid, text, text[], uuid, jsonb, uuid),

@@ -253,6 +253,7 @@ create policy scheduled_jobs_all_service on private.scheduled_jobs
 insert into private.scheduled_jobs (name, schedule, path, command) values
   ('mira-learn', '* * * * *', '/learn-patterns', null),
   ('mira-work', '10 seconds', '/run-workflow/work', null),
+  ('mira-record', '*/10 * * * *', null, 'select private.trim_record()'),
   ('mira-retention', '17 3 * * *', null, 'select private.run_retention()');
 
 create function private.call_function(p_path text) returns bigint
