@@ -9,6 +9,7 @@ import { hostFunctions } from "./functions.ts";
 import { type Gateway, route } from "./gateway.ts";
 import { keptKeys, newKeys } from "./keys.ts";
 import { createLite, ensurePlatform } from "./platform.ts";
+import { createRealtime } from "./realtime.ts";
 import { keptTemplate } from "./template.ts";
 import { Tokens } from "./tokens.ts";
 
@@ -85,6 +86,12 @@ export async function startStack(options: StackOptions): Promise<Stack> {
       },
     );
     closers.push(() => functions.close());
+    const realtime = createRealtime({
+      database,
+      verifyJwt: (token) => tokens.verify(token),
+      keys,
+    });
+    closers.push(() => realtime.close());
     front.gate = {
       url,
       keys,
@@ -93,6 +100,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
       lite,
       functions,
       verifyJwt: await verifyJwtSettings(),
+      realtime,
     };
     if (options.cron) {
       closers.push(
