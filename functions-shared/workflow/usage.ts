@@ -1,0 +1,119 @@
+/**
+ * What model calls cost.
+ *
+ * @module
+ */
+
+/** Tokens of one or more model calls, and money when the model's price is known. */
+export interface Usage {
+  input_tokens: number;
+  output_tokens: number;
+  /** US dollars; null when the price of a model used is not known */
+  cost_usd: number | null;
+}
+
+/** US dollars per million tokens. */
+export interface Price {
+  input: number;
+  output: number;
+}
+
+/** No call made yet. */
+export const NO_USAGE: Usage = { input_tokens: 0, output_tokens: 0, cost_usd: 0 };
+
+// list prices of 2026; MIRA_LLM_PRICES overrides and adds. A dated name falls under its family.
+const LIST: Record<string, Price> = {
+  "gpt-4.1": { input: 2, output: 8 },
+  "gpt-4.1-mini": { input: 0.4, output: 1.6 },
+  "gpt-4.1-nano": { input: 0.1, output: 0.4 },
+  "gpt-4o": { input: 2.5, output: 10 },
+  "gpt-4o-mini": { input: 0.15, output: 0.6 },
+  "gpt-5": { input: 1.25, output: 10 },
+  "gpt-5-mini": { input: 0.25, output: 2 },
+  "gpt-5-nano": { input: 0.05, output: 0.4 },
+  "o3": { input: 2, output: 8 },
+  "o4-mini": { input: 1.1, output: 4.4 },
+};
+
+/**
+ * The price of a model: its own entry, else that of the longest family name it starts with
+ * (`gpt-4o-mini-2024-07-18` is `gpt-4o-mini`), else undefined.
+ */
+export function priceOf(model: string, prices: Record<string, Price> = {}): Price | undefined {
+  const known: Record<string, Price> = { ...LIST, ...prices };
+  const name = Object.keys(known)
+    .filter((entry) => model === entry || model.startsWith(`${entry}-`))
+    .sort((a, b) => b.length - a.length)[0];
+  return name === undefined ? undefined : known[name];
+}
+
+/** US dollars for these tokens, or null without a price. */
+export function costOf(price: Price | undefined, input: number, output: number): number | null {
+  return price ? (input * price.input + output * price.output) / 1e6 : null;
+}
+
+/** The sum of two usages; an unknown cost makes the sum unknown. */
+export function addUsage(a: Usage, b: Usage): Usage {
+  return {
+    input_tokens: a.input_tokens + b.input_tokens,
+    output_tokens: a.output_tokens + b.output_tokens,
+    cost_usd: a.cost_usd === null || b.cost_usd === null ? null : a.cost_usd + b.cost_usd,
+  };
+}
+
+/**
+ * An upper estimate of the tokens of a text, made without a tokenizer: byte-pair vocabularies
+ * average four bytes of English a token and never need more than one token a byte, so three bytes
+ * a token is high for prose and code. The real count replaces it as soon as the call is answered.
+ */
+export function estimateTokens(text: string): number {
+  return Math.ceil(new TextEncoder().encode(text).length / 3);
+}
+
+/** What a run may still spend; absent means no limit. */
+export interface Allowance {
+  tokens?: number;
+  cost_usd?: number;
+}
+
+/** Why a call may not be made. */
+export interface Refusal {
+  code: "budget_exceeded" | "llm_price_unknown";
+  detail: string;
+}
+
+/**
+ * How many tokens a call may answer with so that the allowance holds in the worst case: all of the
+ * prompt and all of the answer paid. Fewer than 16 is not worth a call and refuses it.
+ *
+ * @param wanted the most that the node would like
+ */
+export function affordableAnswer(
+  prompt: string,
+  wanted: number,
+  price: Price | undefined,
+  allowance: Allowance,
+): number | Refusal {
+  const input = estimateTokens(prompt);
+  let most = wanted;
+  if (allowance.tokens !== undefined) most = Math.min(most, allowance.tokens - input);
+  if (allowance.cost_usd !== undefined) {
+    if (!price) {
+      return {
+        code: "llm_price_unknown",
+        detail: "The run has a money budget and the model has no known price: name it in " +
+          'MIRA_LLM_PRICES as {"model": {"input": usd, "output": usd}} per million tokens.',
+      };
+    }
+    const left = allowance.cost_usd - input * price.input / 1e6;
+    most = Math.min(most, Math.floor(left / (price.output / 1e6)));
+  }
+  if (most < Math.min(16, wanted)) {
+    return {
+      code: "budget_exceeded",
+      detail:
+        `The prompt needs about ${input} tokens and the budget left does not cover an answer.`,
+    };
+  }
+  return most;
+}
