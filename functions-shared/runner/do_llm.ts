@@ -1,0 +1,199 @@
+/**
+ * llm nodes: the conversation of `workflow/tool_loop.ts` with real calls.
+ *
+ * @module
+ */
+import { chat } from "../ai/chat.ts";
+import type { ChatEndpoint } from "../ai/chat_endpoint.ts";
+import { type ConversationRecord, nextMove, type PlannedCall } from "../workflow/tool_loop.ts";
+import type { ModelReply } from "../workflow/chat_messages.ts";
+import { affordableAnswer, type Allowance, priceOf, type Usage } from "../workflow/usage.ts";
+import type { AgentMessage, LogLine, Outcome, StepCall, StepUsage } from "./engine.ts";
+import { type LlmPlan, readEndpoint, readLlmPlan } from "./llm_plan.ts";
+import { stepError } from "./step_error.ts";
+import { callTool } from "./tools/call_tool.ts";
+import { ToolError } from "./tools/tool.ts";
+import { toolContext, type Work, workKey, WorkLost } from "./work.ts";
+
+/**
+ * Holds the conversation to its end. Every answer and every tool result is recorded before the next
+ * move, so a later attempt begins where this one stopped.
+ */
+export async function doLlm(work: Work): Promise<Outcome> {
+  const plan = await readLlmPlan(work);
+  const endpoint = await readEndpoint(work);
+  const talk = new Talk(work, plan);
+  try {
+    for (;;) {
+      const move = nextMove(plan.conversation, talk.records);
+      if (move.do === "finish") return talk.outcome(move.answer);
+      if (move.do === "fail") throw new ToolError(move.code, move.detail);
+      if (move.do === "ask") await talk.ask(endpoint, move.messages);
+      else await talk.call(move.calls, move.refused);
+    }
+  } catch (error) {
+    if (error instanceof WorkLost || work.signal.aborted) throw error;
+    // what was paid for is told even when nothing came of it
+    return { error: stepError(error, work.host.unknown), ...talk.unreported() };
+  }
+}
+
+class Talk {
+  readonly records: ConversationRecord[] = [];
+  #next = 0;
+  #tokens = 0;
+  #micros = 0;
+  /** the newest answer, not recorded yet: it may turn out to be the step's own outcome */
+  #fresh: StepCall | undefined;
+  /** what has been spent and not told to the engine yet */
+  #unreported: StepUsage | undefined;
+
+  constructor(readonly work: Work, readonly plan: LlmPlan) {
+    for (const call of work.task.calls ?? []) {
+      this.#next = call.index + 1;
+      if (call.kind === "model") {
+        this.records.push({ kind: "model", reply: call.output as ModelReply });
+      } else {
+        const { key } = call.input as { key: string };
+        this.records.push({ kind: "tool", key, result: call.output ?? { error: call.error } });
+      }
+    }
+  }
+
+  async ask(endpoint: ChatEndpoint, messages: Parameters<typeof chat>[1]["messages"]) {
+    await this.#flush();
+    const { work, plan } = this;
+    const most = affordableAnswer(
+      JSON.stringify(messages) + JSON.stringify(plan.offers),
+      plan.maxTokens,
+      priceOf(endpoint.model, endpoint.prices),
+      this.#allowance(),
+    );
+    if (typeof most !== "number") throw new ToolError(most.code, most.detail);
+    const started = performance.now();
+    const answer = await chat(endpoint, {
+      messages,
+      tools: plan.offers,
+      max_tokens: most,
+      idempotencyKey: `${workKey(work)}:${this.#next}`,
+      ...(plan.temperature === undefined ? {} : { temperature: plan.temperature }),
+      ...(plan.conversation.answer === undefined
+        ? {}
+        : { answer: { name: "answer", schema: plan.conversation.answer } }),
+    }, { signal: work.signal, ...(work.onToken ? { onToken: work.onToken } : {}) });
+    this.records.push({ kind: "model", reply: answer.reply });
+    this.#spend(answer);
+    this.#fresh = {
+      index: this.#next++,
+      kind: "model",
+      name: answer.model,
+      // the opening once; what follows it is in the calls before this one
+      input: { messages: this.records.length === 1 ? messages : messages.length },
+      output: answer.reply,
+      duration_ms: Math.round(performance.now() - started),
+    };
+  }
+
+  async call(calls: PlannedCall[], refused: { key: string; name: string; result: unknown }[]) {
+    await this.#flush();
+    const done = await Promise.all(calls.map((call) => this.#callOne(call)));
+    const results = [
+      ...done,
+      ...refused.map((call) => ({ ...call, args: null, ms: 0, notes: {} })),
+    ];
+    const place = (key: string) => Number(key.split(".")[1]);
+    results.sort((a, b) => place(a.key) - place(b.key));
+    for (const { key, name, args, result, ms, notes } of results) {
+      this.records.push({ kind: "tool", key, result });
+      await this.#record(
+        {
+          index: this.#next++,
+          kind: "tool",
+          name,
+          input: { key, arguments: args },
+          output: result,
+          duration_ms: ms,
+        },
+        notes,
+      );
+    }
+  }
+
+  async #callOne({ key, name, args }: PlannedCall) {
+    const notes = { logs: [] as LogLine[], messages: [] as AgentMessage[] };
+    const started = performance.now();
+    let result: unknown;
+    try {
+      result = await callTool(
+        name,
+        args,
+        toolContext(this.work, `${workKey(this.work)}:${key}`, notes),
+      );
+    } catch (error) {
+      this.work.signal.throwIfAborted();
+      const { code, message } = stepError(error, this.work.host.unknown);
+      result = { error: code, detail: message };
+    }
+    return { key, name, args, result, notes, ms: Math.round(performance.now() - started) };
+  }
+
+  outcome(answer: unknown): Outcome {
+    const { agent, conversation } = this.plan;
+    const opening = conversation.opening.findLast((message) => message.role === "user");
+    return {
+      output: answer,
+      ...this.unreported(),
+      messages: [
+        { agent_name: agent, message_type: "input", content: opening?.content ?? "" },
+        {
+          agent_name: agent,
+          message_type: "output",
+          content: typeof answer === "string" ? answer : JSON.stringify(answer),
+        },
+      ],
+    };
+  }
+
+  #allowance(): Allowance {
+    const { tokens = null, cost_micros: micros = null } = this.work.task.budget_left ?? {};
+    return {
+      ...(tokens === null ? {} : { tokens: tokens - this.#tokens }),
+      ...(micros === null ? {} : { cost_usd: (micros - this.#micros) / 1e6 }),
+    };
+  }
+
+  #spend({ usage, model }: { usage: Usage; model: string }) {
+    const micros = usage.cost_usd === null ? undefined : Math.ceil(usage.cost_usd * 1e6);
+    this.#tokens += usage.input_tokens + usage.output_tokens;
+    this.#micros += micros ?? 0;
+    const before = this.#unreported;
+    const cost = micros === undefined ? before?.cost_micros : micros + (before?.cost_micros ?? 0);
+    this.#unreported = {
+      input_tokens: usage.input_tokens + (before?.input_tokens ?? 0),
+      output_tokens: usage.output_tokens + (before?.output_tokens ?? 0),
+      model,
+      ...(cost === undefined ? {} : { cost_micros: cost }),
+    };
+  }
+
+  /** Spending that the next outcome must carry. */
+  unreported(): { usage?: StepUsage } {
+    return this.#unreported ? { usage: this.#unreported } : {};
+  }
+
+  async #flush() {
+    const fresh = this.#fresh;
+    this.#fresh = undefined;
+    if (fresh) await this.#record(fresh);
+  }
+
+  async #record(call: StepCall, notes: Partial<Outcome> = {}) {
+    if (!this.work.record) return;
+    const reply = await this.work.record(call, { ...notes, ...this.unreported() });
+    this.#unreported = undefined;
+    if (["completed", "failed", "cancelled"].includes(reply.status)) {
+      throw new WorkLost(reply.status);
+    }
+    if (reply.reason && reply.reason !== "call_recorded") throw new WorkLost(reply.reason);
+  }
+}

@@ -1,0 +1,49 @@
+/**
+ * Any piece of work, by the type of its node.
+ *
+ * @module
+ */
+import { doLlm } from "./do_llm.ts";
+import { doRouter } from "./do_router.ts";
+import { doTool } from "./do_tool.ts";
+import type { Outcome } from "./engine.ts";
+import { stepError } from "./step_error.ts";
+import { type Work, WorkLost } from "./work.ts";
+
+const BY_TYPE: Record<string, (work: Work) => Promise<Outcome>> = {
+  llm: doLlm,
+  tool: doTool,
+  router: doRouter,
+};
+
+/**
+ * Does the work within its deadline; a failure becomes an outcome like any other.
+ *
+ * @throws {WorkLost} when the work stopped being ours meanwhile
+ */
+export async function doWork(work: Work): Promise<Outcome> {
+  const { task } = work;
+  const started = performance.now();
+  const left = task.deadline_at === null ? undefined : Date.parse(task.deadline_at) - Date.now();
+  const deadline = left === undefined ? undefined : AbortSignal.timeout(Math.max(left, 0));
+  const signal = deadline ? AbortSignal.any([work.signal, deadline]) : work.signal;
+  const ended = () => {
+    if (work.signal.aborted) throw new WorkLost("stopped");
+    return deadline?.aborted ?? false;
+  };
+  const late = {
+    error: { code: "timed_out", message: `The node "${task.node.name}" took too long.` },
+  };
+  let outcome: Outcome;
+  try {
+    const handler = Object.hasOwn(BY_TYPE, task.node.type) ? BY_TYPE[task.node.type] : undefined;
+    outcome = handler ? await handler({ ...work, signal }) : {
+      error: { code: "node_type_unknown", message: `Nothing here does ${task.node.type} nodes.` },
+    };
+    if (outcome.error && ended()) outcome = { ...outcome, ...late };
+  } catch (error) {
+    if (error instanceof WorkLost) throw error;
+    outcome = ended() ? late : { error: stepError(error, work.host.unknown) };
+  }
+  return { ...outcome, duration_ms: Math.round(performance.now() - started) };
+}

@@ -1,0 +1,209 @@
+/**
+ * The engine's faces as the runner sees them. The engine itself is SQL (migration `engine`).
+ *
+ * @module
+ */
+import type { SupabaseClient } from "@supabase/supabase-js";
+import { rpc } from "../db/rpc.ts";
+import type { Database } from "../db/types.gen.ts";
+
+/** Data API client with the service role. */
+export type Admin = SupabaseClient<Database>;
+
+/** Where a run stands. */
+export type RunStatus = "pending" | "running" | "waiting" | "completed" | "failed" | "cancelled";
+
+/** A failure as it is recorded. */
+export interface StepError {
+  code: string;
+  message: string;
+  /** default true: the engine retries by the node's rule */
+  retryable?: boolean;
+  retry_after_ms?: number;
+}
+
+/** What may still be spent; null is no limit. */
+export interface BudgetLeft {
+  steps: number | null;
+  tokens: number | null;
+  cost_micros: number | null;
+  time_ms: number | null;
+}
+
+/** Spending of one outcome. */
+export interface StepUsage {
+  input_tokens: number;
+  output_tokens: number;
+  cost_micros?: number;
+  model?: string;
+}
+
+/** A model or tool call inside an llm step, recorded before anything follows from it. */
+export interface StepCall {
+  index: number;
+  kind: "model" | "tool";
+  name: string;
+  input: unknown;
+  output?: unknown;
+  error?: StepError;
+  duration_ms?: number;
+}
+
+/** One element of a map step. */
+export interface MapItem {
+  idx: number;
+  attempt: number;
+  value: unknown;
+}
+
+/** Work that has been leased to this runner. */
+export interface Task {
+  run_id: string;
+  seq: number;
+  epoch: number;
+  attempt: number;
+  /** idempotency key of every side effect, the same over attempts */
+  key: string;
+  user_id: string;
+  workflow_id: string | null;
+  thread_id: string | null;
+  node: { id: string; type: string; name: string; config: Record<string, unknown> };
+  state: Record<string, unknown>;
+  input: unknown;
+  calls?: StepCall[];
+  items?: MapItem[];
+  budget_left?: BudgetLeft;
+  lease_until: string;
+  deadline_at: string | null;
+}
+
+/** What a run waits for. */
+export interface Waiting {
+  seq: number;
+  node_id: string;
+  node: string;
+  kind: "human" | "signal" | "timer" | "child" | "map" | "retry";
+  prompt?: unknown;
+  schema?: unknown;
+  signal?: string;
+  until?: string;
+}
+
+/** The engine's answer to anything that moves a run. */
+export interface Reply {
+  run_id: string;
+  status: RunStatus;
+  accepted?: boolean;
+  reason?: string;
+  created?: boolean;
+  tasks?: Task[];
+  wake_at?: string;
+  waiting?: Waiting[];
+  output?: unknown;
+  error?: StepError;
+}
+
+/** A message for `agent_messages`. */
+export interface AgentMessage {
+  agent_name?: string;
+  message_type: "input" | "output" | "system" | "error" | "tool_call";
+  content: string;
+  tool_calls?: unknown;
+  context_data?: unknown;
+}
+
+/** A line for `execution_logs`. */
+export interface LogLine {
+  level: "info" | "success" | "warning" | "error";
+  message: string;
+  metadata?: Record<string, unknown>;
+  agent_type?: string;
+}
+
+/** How a step ended, or a call inside it. Exactly one of output, error and call. */
+export interface Outcome {
+  output?: unknown;
+  error?: StepError;
+  call?: StepCall;
+  arguments?: unknown;
+  usage?: StepUsage;
+  messages?: AgentMessage[];
+  tools?: unknown[];
+  logs?: LogLine[];
+  duration_ms?: number;
+}
+
+/** One step for the engine. */
+export interface Step {
+  run_id: string;
+  epoch: number;
+  seq: number;
+  outcome: Outcome;
+}
+
+/** How one map element ended. */
+export interface ItemResult {
+  idx: number;
+  attempt: number;
+  output?: unknown;
+  error?: StepError;
+  usage?: StepUsage;
+}
+
+/** A lease on a run, or on some elements of a map. */
+export type Lease =
+  | { run_id: string; epoch: number }
+  | { run_id: string; seq: number; items: { idx: number; attempt: number }[] };
+
+/** Due and abandoned work, fairly across users. */
+export function claimTasks(
+  admin: Admin,
+  args: { p_limit: number; p_lease_ms: number; p_user_id?: string; p_run_id?: string },
+): Promise<{ tasks: Task[]; next_due_at?: string }> {
+  return rpc(admin, "mira_claim_tasks", args);
+}
+
+/** Records steps; answers in the same order. */
+export function advanceBatch(admin: Admin, steps: Step[], leaseMs: number): Promise<Reply[]> {
+  return rpc(admin, "mira_advance_batch", { p_steps: steps, p_lease_ms: leaseMs });
+}
+
+/** Records one step. */
+export function advance(admin: Admin, step: Step, leaseMs: number): Promise<Reply> {
+  return rpc(admin, "mira_advance", {
+    p_run_id: step.run_id,
+    p_epoch: step.epoch,
+    p_seq: step.seq,
+    p_outcome: step.outcome,
+    p_lease_ms: leaseMs,
+  });
+}
+
+/** Records elements of a map and takes the next ones. */
+export function advanceItems(
+  admin: Admin,
+  task: Task,
+  results: ItemResult[],
+  leaseMs: number,
+): Promise<Reply> {
+  return rpc(admin, "mira_advance_items", {
+    p_run_id: task.run_id,
+    p_seq: task.seq,
+    p_results: results,
+    p_lease_ms: leaseMs,
+  });
+}
+
+/** Keeps leases; names the runs that were lost or cancelled, and timers that fell due. */
+export function renewLeases(
+  admin: Admin,
+  leases: Lease[],
+  leaseMs: number,
+): Promise<{ lost: string[]; tasks?: Task[] }> {
+  return rpc(admin, "mira_renew_leases", { p_leases: leases, p_lease_ms: leaseMs });
+}
+
+/** Leaves runs due now for whoever comes next; no crash is counted. */
+export function releaseRuns(admin: Admin, leases: Lease[]): Promise<unknown> {
+  return rpc(admin, "mira_release_runs", { p_leases: leases });
+}

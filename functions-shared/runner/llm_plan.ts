@@ -1,0 +1,135 @@
+/**
+ * An llm node, read: whom to ask, what, and within which limits.
+ *
+ * @module
+ */
+import {
+  type ChatEndpoint,
+  environmentEndpoint,
+  notConfigured,
+  providerEndpoint,
+} from "../ai/chat_endpoint.ts";
+import { Problem } from "../http/problem.ts";
+import { type ChatMessage, DATA_RULE, type ToolOffer } from "../workflow/chat_messages.ts";
+import type { JsonSchema } from "../workflow/json_schema.ts";
+import { render, renderText } from "../workflow/template.ts";
+import type { Conversation } from "../workflow/tool_loop.ts";
+import { scopeOf } from "./scope.ts";
+import { findTool } from "./tools/registry.ts";
+import { ToolError } from "./tools/tool.ts";
+import { numberSetting, textSetting, type Work } from "./work.ts";
+
+/** Everything an llm node says. */
+export interface LlmPlan {
+  conversation: Conversation;
+  offers: ToolOffer[];
+  temperature?: number;
+  /** most tokens of one answer */
+  maxTokens: number;
+  agent: string;
+}
+
+/**
+ * Reads the node's configuration: `system`, `prompt`, `messages`, `tools`, `response_schema`,
+ * `temperature`, `max_tokens`, `max_calls`, `max_repairs`, `agent_name`.
+ *
+ * @throws {TemplateError} | {Problem} `config_invalid` | {ToolError} `tool_not_found`
+ */
+export async function readLlmPlan(work: Work): Promise<LlmPlan> {
+  const { config, name } = work.task.node;
+  const scope = scopeOf(work.task, work.item);
+  const offers = await readOffers(work);
+  const system = textSetting(config, "system");
+  const prompt = textSetting(config, "prompt");
+  const opening: ChatMessage[] = [];
+  const rule = offers.length > 0 ? DATA_RULE : undefined;
+  const instructions = [system && renderText(system, scope), rule].filter(Boolean).join("\n\n");
+  if (instructions) opening.push({ role: "system", content: instructions });
+  if (config["messages"] !== undefined) {
+    opening.push(...history(render(config["messages"], scope)));
+  }
+  if (prompt !== undefined) opening.push({ role: "user", content: renderText(prompt, scope) });
+  if (!opening.some((message) => message.role === "user")) {
+    throw new Problem(
+      422,
+      "config_invalid",
+      "An llm node needs a prompt, or messages from the user.",
+    );
+  }
+  const answer = config["response_schema"] as JsonSchema | undefined;
+  const temperature = numberSetting(config, "temperature", 0, 2);
+  return {
+    conversation: {
+      opening: answer === undefined ? opening : withForm(opening, answer),
+      tools: Object.fromEntries(offers.map((offer) => [offer.name, offer.parameters])),
+      ...(answer === undefined ? {} : { answer }),
+      max_rounds: numberSetting(config, "max_calls", 0, 64) ?? 8,
+      max_repairs: numberSetting(config, "max_repairs", 0, 8) ?? 2,
+    },
+    offers,
+    ...(temperature === undefined ? {} : { temperature }),
+    maxTokens: numberSetting(config, "max_tokens", 1, 1_000_000) ?? 1024,
+    agent: textSetting(config, "agent_name") ?? name,
+  };
+}
+
+/**
+ * Whom to ask: the user's own key when the node names a `provider`, the environment otherwise.
+ *
+ * @throws {ChatError} `llm_not_configured`, `llm_provider_unknown`
+ */
+export async function readEndpoint(work: Work): Promise<ChatEndpoint> {
+  const { config } = work.task.node;
+  const model = textSetting(config, "model");
+  const provider = textSetting(config, "provider");
+  if (provider === undefined) return environmentEndpoint(work.host.read, model);
+  const label = textSetting(config, "agent_name");
+  const opened = await work.host.openSecret({
+    userId: work.task.user_id,
+    provider,
+    ...(label === undefined ? {} : { label }),
+    purpose: `llm:${work.task.node.name}`.slice(0, 200),
+    runId: work.task.run_id,
+  });
+  if (opened) return providerEndpoint(provider, opened.secret, model, work.host.read);
+  try {
+    // without a key of their own the operator's service answers, if there is one
+    return environmentEndpoint(work.host.read, model);
+  } catch {
+    throw notConfigured(provider);
+  }
+}
+
+async function readOffers(work: Work): Promise<ToolOffer[]> {
+  const names = work.task.node.config["tools"] ?? [];
+  if (!Array.isArray(names) || !names.every((name) => typeof name === "string")) {
+    throw new Problem(422, "config_invalid", 'The node\'s "tools" must be a list of names.');
+  }
+  return await Promise.all(names.map(async (name: string) => {
+    const tool = await findTool(work.host.admin, name);
+    if (!tool) throw new ToolError("tool_not_found", `There is no enabled tool named "${name}".`);
+    return { name, description: tool.description ?? name, parameters: tool.schema };
+  }));
+}
+
+function history(value: unknown): ChatMessage[] {
+  const fits = Array.isArray(value) &&
+    value.every((entry) =>
+      ["system", "user", "assistant"].includes(entry?.role) && typeof entry.content === "string"
+    );
+  if (!fits) {
+    throw new Problem(422, "config_invalid", '"messages" must give a list of {role, content}.');
+  }
+  return value.map(({ role, content }) => ({ role, content }));
+}
+
+/** Says the form of the answer in words as well, for services that ignore `response_format`. */
+function withForm(opening: ChatMessage[], schema: JsonSchema): ChatMessage[] {
+  const words = `Answer with one JSON value that fits this JSON Schema, and nothing else:\n${
+    JSON.stringify(schema)
+  }`;
+  const [first, ...rest] = opening;
+  return first?.role === "system"
+    ? [{ role: "system", content: `${first.content}\n\n${words}` }, ...rest]
+    : [{ role: "system", content: words }, ...opening];
+}

@@ -1,0 +1,245 @@
+/**
+ * The runner: does leased tasks side by side until nothing is left or its budget is near.
+ *
+ * @module
+ */
+import { Problem } from "../http/problem.ts";
+import { doWork } from "./do_work.ts";
+import { advanceItems, type ItemResult, type Outcome, type Reply, type Task } from "./engine.ts";
+import { HeldRuns } from "./held_runs.ts";
+import { Recorder, retried } from "./recorder.ts";
+import type { RunnerHost } from "./tools/tool.ts";
+import { type Work, WorkLost } from "./work.ts";
+
+/** How long and how much. */
+export interface WorkerOptions {
+  /** no task is begun after this many milliseconds; default 100 000 */
+  wallMs?: number;
+  /** running work is stopped this much later and its runs left due; default 20 000 */
+  graceMs?: number;
+  /** most steps, which keeps a request inside the platform's CPU time; default 400 */
+  maxSteps?: number;
+  /** most pieces of work at once; default 16 */
+  parallel?: number;
+  /** default 30 000; renewed every third of it */
+  leaseMs?: number;
+  /** called after every answer of the engine */
+  onReply?(reply: Reply): void;
+  /** called with text as models write it */
+  onToken?(task: Task, text: string): void;
+  /**
+   * Asked for more work when there is room. `againMs` is when to ask next; without it the worker
+   * ends when it has nothing left, unless the engine has named a time at which a run wakes up.
+   */
+  more?(room: number): Promise<{ tasks: Task[]; againMs?: number }>;
+  /** stops early: running work is given up and its runs left due */
+  signal?: AbortSignal;
+}
+
+/** What a worker did. */
+export interface WorkerReport {
+  steps: number;
+  /** run ids that were left due because the budget ended */
+  left: string[];
+}
+
+/** Does `tasks` and what follows from them. Never throws for what a step does. */
+export async function runTasks(
+  host: RunnerHost,
+  tasks: Task[],
+  options: WorkerOptions = {},
+): Promise<WorkerReport> {
+  const worker = new Worker(host, options);
+  return await worker.run(tasks);
+}
+
+class Worker {
+  readonly #leaseMs: number;
+  readonly #recorder: Recorder;
+  readonly #queue: Task[] = [];
+  readonly #held: HeldRuns;
+  readonly #active = new Set<Promise<void>>();
+  readonly #end: number;
+  #steps = 0;
+  #askAt = 0;
+  /** ends the current pause */
+  #wake = () => {};
+
+  constructor(readonly host: RunnerHost, readonly options: WorkerOptions) {
+    this.#leaseMs = options.leaseMs ?? 30_000;
+    this.#held = new HeldRuns(host.admin, this.#leaseMs);
+    this.#recorder = new Recorder(host.admin, this.#leaseMs);
+    this.#end = performance.now() + (options.wallMs ?? 100_000);
+  }
+
+  async run(tasks: Task[]): Promise<WorkerReport> {
+    this.#take(tasks);
+    const renewal = setInterval(() => void this.#renew(), this.#leaseMs / 3);
+    const stopAll = () => {
+      this.#held.stopAll();
+      this.#wake();
+    };
+    this.options.signal?.addEventListener("abort", stopAll);
+    let grace: ReturnType<typeof setTimeout> | undefined;
+    try {
+      while (!this.#isOver()) {
+        await this.#ask();
+        this.#begin();
+        const idle = this.#active.size === 0;
+        if (idle && this.#askAt === Infinity) break;
+        await this.#change();
+      }
+      if (this.#active.size > 0) {
+        const left = this.#end - performance.now() + (this.options.graceMs ?? 20_000);
+        grace = setTimeout(stopAll, Math.max(0, left));
+        await Promise.all(this.#active);
+      }
+    } finally {
+      clearInterval(renewal);
+      clearTimeout(grace);
+      this.options.signal?.removeEventListener("abort", stopAll);
+    }
+    const left = await this.#held.release().catch((error) => (this.host.unknown(error), []));
+    return { steps: this.#steps, left };
+  }
+
+  #isOver(): boolean {
+    return performance.now() >= this.#end || this.#steps >= (this.options.maxSteps ?? 400) ||
+      (this.options.signal?.aborted ?? false);
+  }
+
+  #room(): number {
+    return (this.options.parallel ?? 16) - this.#active.size - this.#queue.length;
+  }
+
+  async #ask() {
+    const now = performance.now();
+    if (!this.options.more || now < this.#askAt || this.#room() <= 0) return;
+    this.#askAt = Infinity;
+    try {
+      const { tasks, againMs } = await this.options.more(this.#room());
+      this.#take(tasks);
+      if (againMs !== undefined) this.#askAt = Math.min(this.#askAt, performance.now() + againMs);
+    } catch (error) {
+      this.host.unknown(error);
+      this.#askAt = now + 1000;
+    }
+  }
+
+  /** Begins what there is room for. */
+  #begin() {
+    while (this.#active.size < (this.options.parallel ?? 16) && this.#queue.length > 0) {
+      const task = this.#queue.shift()!;
+      if (!this.#held.signalOf(task)) continue;
+      this.#steps++;
+      const done: Promise<void> = this.#do(task).finally(() => this.#active.delete(done));
+      this.#active.add(done);
+    }
+  }
+
+  /** Waits for a task to end, for the time to ask again, or for the end. */
+  async #change() {
+    const until = Math.min(this.#askAt, this.#end) - performance.now();
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const pause = new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, Math.max(0, until));
+      this.#wake = resolve;
+    });
+    await Promise.race([pause, ...this.#active]);
+    clearTimeout(timer);
+  }
+
+  #take(tasks: Task[]) {
+    this.#queue.push(...this.#held.take(tasks));
+  }
+
+  async #do(task: Task): Promise<void> {
+    const signal = this.#held.signalOf(task);
+    if (!signal) return;
+    try {
+      const reply = task.items
+        ? await this.#doItems(task, signal)
+        : await this.#doOne(task, signal);
+      this.#held.done(task);
+      this.#heed(reply);
+    } catch (error) {
+      if (error instanceof WorkLost) return;
+      // the engine is out of reach: stop renewing, so that the run is taken up again
+      this.host.unknown(error);
+      this.#held.drop(task.run_id);
+    }
+  }
+
+  async #doOne(task: Task, signal: AbortSignal): Promise<Reply> {
+    const { run_id, epoch, seq } = task;
+    const send = (outcome: Outcome) => this.#recorder.record({ run_id, epoch, seq, outcome });
+    const outcome = await doWork({
+      ...this.#work(task, signal),
+      record: async (call, more) => {
+        const reply = await send({ ...more, call });
+        this.options.onReply?.(reply);
+        return reply;
+      },
+    });
+    try {
+      return await send(outcome);
+    } catch (error) {
+      if (!(error instanceof Problem) || error.status === 503) throw error;
+      // the database cannot hold this outcome; doing the step again would not change that
+      this.host.unknown(error.cause ?? error);
+      const { code, message } = error;
+      return await send({ error: { code, message, retryable: false }, ...usageOf(outcome) });
+    }
+  }
+
+  async #doItems(task: Task, signal: AbortSignal): Promise<Reply> {
+    const results = await Promise.all(task.items!.map(async (item): Promise<ItemResult> => {
+      const { output, error, usage } = await doWork({ ...this.#work(task, signal), item });
+      return {
+        idx: item.idx,
+        attempt: item.attempt,
+        ...(error ? { error } : { output: output ?? null }),
+        ...(usage ? { usage } : {}),
+      };
+    }));
+    return await retried(() => advanceItems(this.host.admin, task, results, this.#leaseMs));
+  }
+
+  #work(task: Task, signal: AbortSignal): Work {
+    const { onToken } = this.options;
+    return {
+      host: this.host,
+      task,
+      signal,
+      ...(onToken ? { onToken: (text: string) => onToken(task, text) } : {}),
+    };
+  }
+
+  #heed(reply: Reply) {
+    const ended = ["completed", "failed", "cancelled"].includes(reply.status);
+    if (ended || reply.reason === "stale_epoch" || reply.reason === "run_finished") {
+      this.#held.drop(reply.run_id);
+    }
+    this.#take(reply.tasks ?? []);
+    if (this.options.more && reply.wake_at !== undefined && !ended) {
+      const wakeAt = performance.now() + Date.parse(reply.wake_at) - Date.now();
+      this.#askAt = Math.min(this.#askAt, Math.max(wakeAt, performance.now()) + 5);
+    }
+    this.options.onReply?.(reply);
+    this.#wake();
+  }
+
+  async #renew() {
+    try {
+      this.#take(await this.#held.renew());
+      this.#wake();
+    } catch (error) {
+      // the next renewal may get through; if none does, the lease ends by itself
+      this.host.unknown(error);
+    }
+  }
+}
+
+function usageOf({ usage }: Outcome): Outcome {
+  return usage ? { usage } : {};
+}
