@@ -61,7 +61,9 @@ class Worker {
   readonly #active = new Set<Promise<void>>();
   readonly #end: number;
   #steps = 0;
-  #askAt = 0;
+  /** when to ask for more; Infinity: not before something happens */
+  #askAt: number;
+  #asking = false;
   /** ends the current pause */
   #wake = () => {};
 
@@ -69,6 +71,7 @@ class Worker {
     this.#leaseMs = options.leaseMs ?? 30_000;
     this.#held = new HeldRuns(host.admin, this.#leaseMs);
     this.#recorder = new Recorder(host.admin, this.#leaseMs);
+    this.#askAt = options.more ? 0 : Infinity;
     this.#end = performance.now() + (options.wallMs ?? 100_000);
   }
 
@@ -83,9 +86,9 @@ class Worker {
     let grace: ReturnType<typeof setTimeout> | undefined;
     try {
       while (!this.#isOver()) {
-        await this.#ask();
         this.#begin();
-        const idle = this.#active.size === 0;
+        void this.#ask();
+        const idle = this.#active.size === 0 && !this.#asking;
         if (idle && this.#askAt === Infinity) break;
         await this.#change();
       }
@@ -113,8 +116,9 @@ class Worker {
   }
 
   async #ask() {
-    const now = performance.now();
-    if (!this.options.more || now < this.#askAt || this.#room() <= 0) return;
+    const early = performance.now() < this.#askAt;
+    if (!this.options.more || this.#asking || early || this.#room() <= 0) return;
+    this.#asking = true;
     this.#askAt = Infinity;
     try {
       const { tasks, againMs } = await this.options.more(this.#room());
@@ -122,8 +126,10 @@ class Worker {
       if (againMs !== undefined) this.#askAt = Math.min(this.#askAt, performance.now() + againMs);
     } catch (error) {
       this.host.unknown(error);
-      this.#askAt = now + 1000;
+      this.#askAt = performance.now() + 1000;
     }
+    this.#asking = false;
+    this.#wake();
   }
 
   /** Begins what there is room for. */
@@ -139,7 +145,9 @@ class Worker {
 
   /** Waits for a task to end, for the time to ask again, or for the end. */
   async #change() {
-    const until = Math.min(this.#askAt, this.#end) - performance.now();
+    // while all places are taken there is no point in asking, so only an ending counts
+    const askAt = this.#asking || this.#room() <= 0 ? Infinity : this.#askAt;
+    const until = Math.min(askAt, this.#end) - performance.now();
     let timer: ReturnType<typeof setTimeout> | undefined;
     const pause = new Promise<void>((resolve) => {
       timer = setTimeout(resolve, Math.max(0, until));
@@ -163,7 +171,11 @@ class Worker {
       this.#held.done(task);
       this.#heed(reply);
     } catch (error) {
-      if (error instanceof WorkLost) return;
+      if (error instanceof WorkLost) {
+        // stopped work stays held, to be left due at the end
+        if (!signal.aborted) this.#held.drop(task.run_id);
+        return;
+      }
       // the engine is out of reach: stop renewing, so that the run is taken up again
       this.host.unknown(error);
       this.#held.drop(task.run_id);
