@@ -32,6 +32,8 @@ export interface ChatOptions {
   signal?: AbortSignal;
   /** attempts in all, default 3: 429, 5xx and lost connections are tried again */
   attempts?: number;
+  /** makes the requests instead of the global fetch */
+  fetch?: (url: string | URL | Request, init?: RequestInit) => Promise<Response>;
   /** the longest wait between attempts, milliseconds, default 10 000; a longer one is thrown */
   patienceMs?: number;
 }
@@ -64,6 +66,7 @@ export async function chat(
     project: null,
     maxRetries: 0,
     logLevel: "off",
+    ...(options.fetch ? { fetch: options.fetch } : {}),
   });
   const attempts = options.attempts ?? 3;
   for (let attempt = 1;; attempt++) {

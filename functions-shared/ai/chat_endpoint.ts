@@ -12,15 +12,16 @@ export interface ChatEndpoint {
   url: string;
   key: string;
   model: string;
+  /**
+   * the address comes from a user, so requests to it must go through a guard
+   */
+  isForeign?: boolean;
   /** prices that the operator declared, by model */
   prices: Record<string, Price>;
 }
 
-/**
- * Services a user's own key may be for. A key is sent to the address written here and nowhere else:
- * an address from the database could send it to anyone.
- */
-const PROVIDERS: Record<string, { url: string; model: string }> = {
+/** Services whose address is known, with the model that answers when nothing names one. */
+const PROVIDERS: Record<string, { url: string; model?: string }> = {
   openai: { url: "https://api.openai.com/v1", model: "gpt-4o-mini" },
   openrouter: { url: "https://openrouter.ai/api/v1", model: "openai/gpt-4o-mini" },
   groq: { url: "https://api.groq.com/openai/v1", model: "llama-3.3-70b-versatile" },
@@ -35,6 +36,8 @@ const PROVIDERS: Record<string, { url: string; model: string }> = {
     model: "gemini-2.5-flash",
   },
   anthropic: { url: "https://api.anthropic.com/v1", model: "claude-sonnet-4-5" },
+  // the model is the deployment that the key's endpoint_id names
+  vanchin: { url: "https://vanchin.streamlake.ai/api/gateway/v1/endpoints" },
 };
 
 /** Names of the services whose keys a user may bring. */
@@ -52,11 +55,11 @@ export function environmentEndpoint(
   read: (name: string) => string | undefined,
   model?: string,
 ): ChatEndpoint {
+  if (!isConfigured(read)) throw notConfigured();
   const url = read("MIRA_LLM_URL");
-  const key = read("MIRA_LLM_KEY") ?? read("OPENAI_API_KEY");
-  const openai = PROVIDERS.openai!;
-  // a service on the own machine (Ollama, llama.cpp, vLLM) needs an address and no key
-  if (url === undefined && key === undefined) throw notConfigured();
+  // a service on the own machine (Ollama, llama.cpp, vLLM) needs no key; OpenAI's key is for OpenAI
+  const key = read("MIRA_LLM_KEY") ?? (url === undefined ? read("OPENAI_API_KEY") : undefined);
+  const openai = PROVIDERS["openai"]!;
   const named = model ?? read("MIRA_LLM_MODEL") ?? (url === undefined ? openai.model : undefined);
   if (named === undefined) {
     throw new ChatError(
@@ -72,28 +75,49 @@ export function environmentEndpoint(
   };
 }
 
+/** Whether the environment names a model service at all. */
+export function isConfigured(read: (name: string) => string | undefined): boolean {
+  return ["MIRA_LLM_URL", "MIRA_LLM_KEY", "OPENAI_API_KEY"].some((name) =>
+    read(name) !== undefined
+  );
+}
+
 /**
- * The endpoint of a user's own key.
+ * The endpoint of a user's own key: the key's `base_url`, else the provider's address; the node's
+ * model, else the key's `endpoint_id` or `model`, else the provider's.
  *
- * @throws {ChatError} `llm_provider_unknown` when there is no address for the provider
+ * @throws {ChatError} `llm_provider_unknown` without an address, `llm_not_configured` without a model
  */
 export function providerEndpoint(
   provider: string,
-  key: string,
+  own: { secret: string; metadata: Record<string, unknown> },
   model: string | undefined,
   read: (name: string) => string | undefined,
 ): ChatEndpoint {
   const known = Object.hasOwn(PROVIDERS, provider) ? PROVIDERS[provider] : undefined;
-  if (!known) {
+  const { base_url: base, endpoint_id: deployment, model: preferred } = own.metadata;
+  const url = typeof base === "string" ? base : known?.url;
+  if (url === undefined) {
     throw new ChatError(
       "llm_provider_unknown",
-      `There is no model service named "${provider}". Known: ${CHAT_PROVIDERS.join(", ")}.`,
+      `No address is known for "${provider}": store its key with a base_url, or use one of ` +
+        `${CHAT_PROVIDERS.join(", ")}.`,
+    );
+  }
+  const named = [model, deployment, preferred, known?.model].find((name) =>
+    typeof name === "string"
+  );
+  if (typeof named !== "string") {
+    throw new ChatError(
+      "llm_not_configured",
+      `Name a model for "${provider}" in the node or its key.`,
     );
   }
   return {
-    url: known.url,
-    key,
-    model: model ?? known.model,
+    url: url.replace(/\/+$/, ""),
+    key: own.secret,
+    model: named,
+    isForeign: typeof base === "string",
     prices: readPrices(read("MIRA_LLM_PRICES")),
   };
 }

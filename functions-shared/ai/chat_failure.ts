@@ -27,6 +27,13 @@ export function asChatError(
   };
   const said = clean(message ?? "no reason given", key);
   if (status === undefined) {
+    // a guard around the connection refused the address: asking again would not change its mind
+    const { name, retryable, message: why } =
+      (error as { cause?: Partial<Record<string, unknown>> })
+        .cause ?? {};
+    if (name === "GuardError" && retryable === false) {
+      return new ChatError("llm_refused", `The model service may not be reached: ${why}`);
+    }
     return error instanceof SyntaxError
       ? new ChatError(
         "llm_bad_reply",

@@ -10,6 +10,8 @@ import type { ModelReply } from "../workflow/chat_messages.ts";
 import { affordableAnswer, type Allowance, priceOf, type Usage } from "../workflow/usage.ts";
 import type { AgentMessage, LogLine, Outcome, StepCall, StepUsage } from "./engine.ts";
 import { type LlmPlan, readEndpoint, readLlmPlan } from "./llm_plan.ts";
+import { foreignFetch } from "./net/foreign_fetch.ts";
+import { trustedOrigins } from "./net/trusted_origins.ts";
 import { stepError } from "./step_error.ts";
 import { callTool } from "./tools/call_tool.ts";
 import { ToolError } from "./tools/tool.ts";
@@ -80,7 +82,13 @@ class Talk {
       ...(plan.conversation.answer === undefined
         ? {}
         : { answer: { name: "answer", schema: plan.conversation.answer } }),
-    }, { signal: work.signal, ...(work.onToken ? { onToken: work.onToken } : {}) });
+    }, {
+      signal: work.signal,
+      ...(work.onToken ? { onToken: work.onToken } : {}),
+      ...(endpoint.isForeign
+        ? { fetch: foreignFetch(endpoint.url, trustedOrigins(work.host.read)) }
+        : {}),
+    });
     this.records.push({ kind: "model", reply: answer.reply });
     this.#spend(answer);
     this.#fresh = {

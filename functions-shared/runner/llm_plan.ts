@@ -6,6 +6,7 @@
 import {
   type ChatEndpoint,
   environmentEndpoint,
+  isConfigured,
   notConfigured,
   providerEndpoint,
 } from "../ai/chat_endpoint.ts";
@@ -76,27 +77,29 @@ export async function readLlmPlan(work: Work): Promise<LlmPlan> {
 /**
  * Whom to ask: the user's own key when the node names a `provider`, the environment otherwise.
  *
- * @throws {ChatError} `llm_not_configured`, `llm_provider_unknown`
+ * @throws {ChatError} `llm_not_configured`, `llm_provider_unknown`; {Problem} what the vault says
  */
 export async function readEndpoint(work: Work): Promise<ChatEndpoint> {
   const { config } = work.task.node;
+  const { read } = work.host;
   const model = textSetting(config, "model");
   const provider = textSetting(config, "provider");
-  if (provider === undefined) return environmentEndpoint(work.host.read, model);
-  const label = textSetting(config, "agent_name");
-  const opened = await work.host.openSecret({
-    userId: work.task.user_id,
-    provider,
-    ...(label === undefined ? {} : { label }),
-    purpose: `llm:${work.task.node.name}`.slice(0, 200),
-    runId: work.task.run_id,
-  });
-  if (opened) return providerEndpoint(provider, opened.secret, model, work.host.read);
+  if (provider === undefined) return environmentEndpoint(read, model);
+  const agentName = textSetting(config, "agent_name");
   try {
+    const opened = await work.host.openSecret({
+      userId: work.task.user_id,
+      provider,
+      ...(agentName === undefined ? {} : { agentName }),
+      purpose: `llm:${work.task.node.name}`,
+      runId: work.task.run_id,
+    });
+    return providerEndpoint(provider, opened, model, read);
+  } catch (error) {
+    if (!(error instanceof Problem) || error.code !== "secret_not_found") throw error;
     // without a key of their own the operator's service answers, if there is one
-    return environmentEndpoint(work.host.read, model);
-  } catch {
-    throw notConfigured(provider);
+    if (!isConfigured(read)) throw notConfigured(provider);
+    return environmentEndpoint(read, model);
   }
 }
 

@@ -27,11 +27,10 @@ export interface WorkerOptions {
   onReply?(reply: Reply): void;
   /** called with text as models write it */
   onToken?(task: Task, text: string): void;
-  /**
-   * Asked for more work when there is room. `againMs` is when to ask next; without it the worker
-   * ends when it has nothing left, unless the engine has named a time at which a run wakes up.
-   */
+  /** asked for more work when there is room; `againMs` is when to ask next */
   more?(room: number): Promise<{ tasks: Task[]; againMs?: number }>;
+  /** whether to wait for more with nothing to do; default not */
+  stay?(): boolean;
   /** stops early: running work is given up and its runs left due */
   signal?: AbortSignal;
 }
@@ -77,6 +76,8 @@ class Worker {
 
   async run(tasks: Task[]): Promise<WorkerReport> {
     this.#take(tasks);
+    // with work in hand there is no hurry
+    if (tasks.length > 0 && this.options.more) this.#askAt = performance.now() + 1000;
     const renewal = setInterval(() => void this.#renew(), this.#leaseMs / 3);
     const stopAll = () => {
       this.#held.stopAll();
@@ -89,7 +90,7 @@ class Worker {
         this.#begin();
         void this.#ask();
         const idle = this.#active.size === 0 && !this.#asking;
-        if (idle && this.#askAt === Infinity) break;
+        if (idle && performance.now() < this.#askAt && !this.options.stay?.()) break;
         await this.#change();
       }
       if (this.#active.size > 0) {

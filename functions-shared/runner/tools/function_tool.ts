@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { secretKey } from "../secret_key.ts";
 import { readReply } from "./http_reply.ts";
 import { type ToolContext, type ToolDefinition, ToolError } from "./tool.ts";
 
@@ -22,7 +23,7 @@ export async function callFunction(
   }
   const { path = "", user_field: userField = "user_id" } = definition.options;
   const base = context.read("SUPABASE_URL");
-  const secret = secretKey(context.read);
+  const secret = secretKey(context.read, "default");
   if (!base || !secret) {
     throw new ToolError(
       "not_configured",
@@ -52,13 +53,4 @@ export async function callFunction(
     });
   }
   return readReply(slug, response.status, response.headers, await response.text()).body;
-}
-
-function secretKey(read: (name: string) => string | undefined): string | undefined {
-  try {
-    const keys = JSON.parse(read("SUPABASE_SECRET_KEYS") ?? "{}") as Record<string, string>;
-    return keys["default"] ?? read("SUPABASE_SECRET_KEY");
-  } catch {
-    return undefined;
-  }
 }

@@ -4,6 +4,7 @@
  * @module
  */
 import { type AllowRule, guardedFetch, GuardError } from "../net/guarded_fetch.ts";
+import { trustedOrigins } from "../net/trusted_origins.ts";
 import { type HttpResult, readReply } from "./http_reply.ts";
 import { type ToolContext, type ToolDefinition, ToolError } from "./tool.ts";
 
@@ -124,7 +125,7 @@ async function request(
     const reply = await guardedFetch({ ...what, headers }, {
       allow,
       timeoutMs,
-      trustedOrigins: (context.read("MIRA_HTTP_TRUSTED_ORIGINS") ?? "").split(/[\s,]+/),
+      trustedOrigins: trustedOrigins(context.read),
       signal: context.signal,
       ...(secret ? { secretHeaders: { [secret.name]: secret.value } } : {}),
     });
@@ -149,24 +150,18 @@ async function secretHeader(
   secret: HttpsOptions["secret"],
 ): Promise<SecretHeader | undefined> {
   if (!secret) return undefined;
-  const opened = await context.openSecret({
+  const { secret: opened } = await context.openSecret({
     userId: context.userId,
     provider: secret.provider,
     ...(secret.label ? { label: secret.label } : {}),
     purpose: `tool:${tool}`,
     runId: context.runId,
   });
-  if (!opened) {
-    throw new ToolError(
-      "secret_not_found",
-      `The tool ${tool} needs your ${secret.provider} account: connect it with upsert-tokens.`,
-    );
-  }
   const prefix = secret.prefix ?? (secret.header === undefined ? "Bearer " : "");
   return {
     name: secret.header ?? "authorization",
-    value: prefix + opened.secret,
-    secret: opened.secret,
+    value: prefix + opened,
+    secret: opened,
   };
 }
 

@@ -3,7 +3,9 @@
  *
  * @module
  */
+import { rpc } from "../../db/rpc.ts";
 import { httpRequest } from "./https_tool.ts";
+import { uuidFrom } from "../uuid_from.ts";
 import type { ToolHandler } from "./tool.ts";
 
 /** Gives back its arguments. */
@@ -34,10 +36,28 @@ const log: ToolHandler = (args, context) => {
   return Promise.resolve({ logged: true });
 };
 
+/** Keeps a document among those of the run. The id comes from the key, so a repeat finds the first. */
+const saveDocument: ToolHandler = async (args, context) => {
+  const { document_type, title, url, service, external_id, metadata } = args;
+  const id = await rpc<string>(context.admin, "insert_generated_document", {
+    p_document_type: document_type,
+    p_title: title,
+    p_url: url ?? null,
+    p_service: service ?? null,
+    p_external_id: external_id ?? null,
+    p_metadata: metadata ?? {},
+    p_id: await uuidFrom(context.key),
+    p_task_id: context.runId,
+    p_user_id: context.userId,
+  });
+  return { document_id: id };
+};
+
 /** The handlers by the name after `internal:`. */
 export const INTERNAL: Record<string, ToolHandler> = {
   compose,
   emit_action: emitAction,
   log,
+  save_document: saveDocument,
   http_request: httpRequest,
 };

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import type { Secret, SecretRequest } from "../../vault/open_secret.ts";
 import type { Admin, AgentMessage, LogLine } from "../engine.ts";
 
 /** A row of `mira_tool_definitions`: a capability that the operator gave the server. */
@@ -18,21 +19,13 @@ export interface ToolDefinition {
   options: Record<string, unknown>;
 }
 
-/** Opens a user's secret for one purpose; the vault audits it. */
-export type OpenSecret = (what: {
-  userId: string;
-  provider: string;
-  label?: string;
-  purpose: string;
-  runId: string;
-}) => Promise<{ secret: string; metadata?: Record<string, unknown> } | undefined>;
-
 /** What the runner works with. */
 export interface RunnerHost {
   admin: Admin;
   /** reads one environment variable */
   read(name: string): string | undefined;
-  openSecret: OpenSecret;
+  /** opens a user's credential for one purpose; the vault audits it */
+  openSecret(ask: SecretRequest): Promise<Secret>;
   /** takes the cause of an unexpected failure, for the server's log */
   unknown(cause: unknown): void;
 }

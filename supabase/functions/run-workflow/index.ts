@@ -1,0 +1,148 @@
+import { allow } from "../../../functions-shared/auth/allow.ts";
+import { subjectUser } from "../../../functions-shared/auth/subject_user.ts";
+import {
+  CancelRequest,
+  ForkRequest,
+  ResumeRequest,
+  RunRequest,
+  SignalRequest,
+  ValidateRequest,
+  WorkRequest,
+} from "../../../functions-shared/contracts/run_workflow.ts";
+import { rpc } from "../../../functions-shared/db/rpc.ts";
+import { miraFunction } from "../../../functions-shared/http/app.ts";
+import { idempotent } from "../../../functions-shared/http/idempotency.ts";
+import { readBody, readBytes, uuidParam } from "../../../functions-shared/http/input.ts";
+import { limit } from "../../../functions-shared/http/rate_limit.ts";
+import {
+  answerRun,
+  hostOf,
+  ownerOf,
+  showRun,
+} from "../../../functions-shared/runner/answer_run.ts";
+import { doDueWork } from "../../../functions-shared/runner/do_due_work.ts";
+import type { Reply } from "../../../functions-shared/runner/engine.ts";
+import { goOnLater } from "../../../functions-shared/runner/go_on_later.ts";
+import { drawGraph, type DrawnGraph } from "../../../functions-shared/workflow/diagram.ts";
+
+const LEASE_MS = 30_000;
+
+const app = miraFunction("run-workflow");
+
+app.post("/", allow("user", "secret"), limit("run-workflow", 120), idempotent(), async (c) => {
+  const input = await readBody(c, RunRequest);
+  const { priority, budget, delay_ms, metadata } = input;
+  const reply = await rpc<Reply>(c.var.admin, "mira_start_run", {
+    p_user_id: subjectUser(c.var.caller, input.user_id),
+    p_workflow_id: input.workflow_id ?? null,
+    p_workflow: input.workflow ?? null,
+    p_input: input.input,
+    p_thread_id: input.thread_id ?? null,
+    p_idempotency_key: c.var.effectId ?? null,
+    p_options: { priority, budget, delay_ms, metadata },
+    p_lease_ms: LEASE_MS,
+  });
+  return await answerRun(c, reply, input.wait_ms);
+});
+
+app.post("/work", allow("cron", "secret"), async (c) => {
+  const { budget_ms: wallMs, max_steps: maxSteps } = await readBody(c, WorkRequest);
+  const host = hostOf(c);
+  const report = await doDueWork(host, { wallMs, maxSteps, leaseMs: LEASE_MS });
+  if (report.more) goOnLater(host);
+  return c.json(report);
+});
+
+app.post("/workflows/validate", allow("user", "secret"), async (c) => {
+  const input = await readBody(c, ValidateRequest);
+  return c.json(
+    await rpc(c.var.admin, "mira_validate_workflow", {
+      p_user_id: subjectUser(c.var.caller, input.user_id),
+      p_workflow_id: input.workflow_id ?? null,
+      p_workflow: input.workflow ?? null,
+    }),
+  );
+});
+
+app.get("/workflows/:id/diagram", allow("user", "secret"), async (c) => {
+  return c.text(drawGraph(
+    await rpc<DrawnGraph>(c.var.admin, "mira_read_graph", {
+      p_user_id: ownerOf(c),
+      p_workflow_id: uuidParam(c, "id"),
+    }),
+  ));
+});
+
+app.get("/:run_id/diagram", allow("user", "secret"), async (c) => {
+  return c.text(drawGraph(
+    await rpc<DrawnGraph>(c.var.admin, "mira_read_graph", {
+      p_user_id: ownerOf(c),
+      p_run_id: uuidParam(c, "run_id"),
+    }),
+  ));
+});
+
+app.get("/:run_id", allow("user", "secret"), async (c) => {
+  return await showRun(c, uuidParam(c, "run_id"));
+});
+
+app.post("/:run_id/resume", allow("user", "secret"), idempotent(), async (c) => {
+  const input = await readBody(c, ResumeRequest);
+  const reply = await rpc<Reply>(c.var.admin, "mira_resume_run", {
+    p_user_id: ownerOf(c),
+    p_run_id: uuidParam(c, "run_id"),
+    p_value: input.value,
+    p_seq: input.step_id ?? null,
+    p_lease_ms: LEASE_MS,
+  });
+  return await answerRun(c, reply, input.wait_ms);
+});
+
+app.post("/:run_id/signal", allow("user", "secret"), idempotent(), async (c) => {
+  const input = await readBody(c, SignalRequest);
+  const reply = await rpc<Reply & { delivered: boolean; duplicate: boolean }>(
+    c.var.admin,
+    "mira_signal_run",
+    {
+      p_user_id: ownerOf(c),
+      p_run_id: uuidParam(c, "run_id"),
+      p_name: input.name,
+      p_payload: input.payload,
+      p_dedup_id: input.dedup_id ?? null,
+      p_lease_ms: LEASE_MS,
+    },
+  );
+  const { delivered, duplicate } = reply;
+  return await answerRun(c, reply, input.wait_ms, { delivered, duplicate });
+});
+
+app.post("/:run_id/cancel", allow("user", "secret"), idempotent(), async (c) => {
+  const hasBody = (await readBytes(c)).byteLength > 0;
+  const { reason } = hasBody ? await readBody(c, CancelRequest) : {};
+  const reply = await rpc<Reply>(c.var.admin, "mira_cancel_run", {
+    p_user_id: ownerOf(c),
+    p_run_id: uuidParam(c, "run_id"),
+    p_reason: reason ?? null,
+  });
+  return await answerRun(c, reply, 0);
+});
+
+app.post(
+  "/:run_id/fork",
+  allow("user", "secret"),
+  limit("run-workflow", 120),
+  idempotent(),
+  async (c) => {
+    const input = await readBody(c, ForkRequest);
+    const reply = await rpc<Reply>(c.var.admin, "mira_fork_run", {
+      p_user_id: ownerOf(c),
+      p_run_id: uuidParam(c, "run_id"),
+      p_seq: input.step_id,
+      p_state: input.state ?? null,
+      p_lease_ms: LEASE_MS,
+    });
+    return await answerRun(c, reply, input.wait_ms);
+  },
+);
+
+export default { fetch: app.fetch };
