@@ -86,21 +86,17 @@ export async function readEndpoint(work: Work): Promise<ChatEndpoint> {
   const provider = textSetting(config, "provider");
   if (provider === undefined) return environmentEndpoint(read, model);
   const agentName = textSetting(config, "agent_name");
-  try {
-    const opened = await work.host.openSecret({
-      userId: work.task.user_id,
-      provider,
-      ...(agentName === undefined ? {} : { agentName }),
-      purpose: `llm:${work.task.node.name}`,
-      runId: work.task.run_id,
-    });
-    return providerEndpoint(provider, opened, model, read);
-  } catch (error) {
-    if (!(error instanceof Problem) || error.code !== "secret_not_found") throw error;
-    // without a key of their own the operator's service answers, if there is one
-    if (!isConfigured(read)) throw notConfigured(provider);
-    return environmentEndpoint(read, model);
-  }
+  const opened = await work.host.openSecret({
+    userId: work.task.user_id,
+    provider,
+    ...(agentName === undefined ? {} : { agentName }),
+    purpose: `llm:${work.task.node.name}`,
+    runId: work.task.run_id,
+  });
+  if (opened) return providerEndpoint(provider, opened, model, read);
+  // without a key of their own the operator's service answers, if there is one
+  if (!isConfigured(read)) throw notConfigured(provider);
+  return environmentEndpoint(read, model);
 }
 
 async function readOffers(work: Work): Promise<ToolOffer[]> {

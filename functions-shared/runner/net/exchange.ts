@@ -8,6 +8,9 @@
  * @module
  */
 
+/** Bytes of their own buffer, in old and new TypeScript libraries alike. */
+export type Bytes = ReturnType<TextEncoder["encode"]>;
+
 /** What is sent. */
 export interface Exchange {
   method: string;
@@ -15,7 +18,7 @@ export interface Exchange {
   /** the address to connect to; the certificate must still be the host's */
   address: string;
   headers: Headers;
-  body?: Uint8Array<ArrayBuffer>;
+  body?: Bytes;
   /** most bytes of the answer's body */
   maxBytes: number;
   signal: AbortSignal;
@@ -25,7 +28,7 @@ export interface Exchange {
 export interface ExchangeReply {
   status: number;
   headers: Headers;
-  body: Uint8Array<ArrayBuffer>;
+  body: Bytes;
 }
 
 /** The other side broke a rule. `code` is `response_too_large` or `response_invalid`. */
@@ -144,7 +147,7 @@ async function receive(reader: Reader, method: string): Promise<ExchangeReply> {
   return { status, headers, body };
 }
 
-async function readBody(reader: Reader, headers: Headers): Promise<Uint8Array<ArrayBuffer>> {
+async function readBody(reader: Reader, headers: Headers): Promise<Bytes> {
   if (/\bchunked$/i.test(headers.get("transfer-encoding") ?? "")) {
     const parts: Uint8Array[] = [];
     for (;;) {
@@ -165,7 +168,7 @@ async function readBody(reader: Reader, headers: Headers): Promise<Uint8Array<Ar
 
 /** Bytes of a connection, counted: more than head and body may have ends the reading. */
 class Reader {
-  #held: Uint8Array<ArrayBuffer> = new Uint8Array();
+  #held: Bytes = new Uint8Array();
   #total = 0;
   constructor(readonly connection: Deno.Conn, readonly maxBytes: number) {}
 
@@ -196,7 +199,7 @@ class Reader {
   }
 
   /** Exactly `count` bytes. */
-  async take(count: number): Promise<Uint8Array<ArrayBuffer>> {
+  async take(count: number): Promise<Bytes> {
     if (count > this.maxBytes) throw tooLarge(this.maxBytes);
     while (this.#held.byteLength < count) if (!await this.#more()) throw cutOff();
     const taken = this.#held.slice(0, count);
@@ -205,14 +208,14 @@ class Reader {
   }
 
   /** Everything until the connection closes. */
-  async rest(): Promise<Uint8Array<ArrayBuffer>> {
+  async rest(): Promise<Bytes> {
     while (await this.#more());
     if (this.#held.byteLength > this.maxBytes) throw tooLarge(this.maxBytes);
     return this.#held;
   }
 }
 
-function join(parts: Uint8Array[]): Uint8Array<ArrayBuffer> {
+function join(parts: Uint8Array[]): Bytes {
   const all = new Uint8Array(parts.reduce((sum, part) => sum + part.byteLength, 0));
   let at = 0;
   for (const part of parts) {

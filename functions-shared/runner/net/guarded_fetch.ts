@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { exchange, ExchangeError, type ExchangeReply } from "./exchange.ts";
+import { type Bytes, exchange, ExchangeError, type ExchangeReply } from "./exchange.ts";
 import { isGlobalAddress } from "./global_address.ts";
 
 /** Where requests may go. A rule without methods allows GET and HEAD. */
@@ -169,7 +169,7 @@ async function attempt(
     url: URL;
     address: string;
     headers: Headers;
-    body: Uint8Array<ArrayBuffer> | undefined;
+    body: Bytes | undefined;
   },
   guard: Guard,
   signal: AbortSignal,

@@ -150,18 +150,24 @@ async function secretHeader(
   secret: HttpsOptions["secret"],
 ): Promise<SecretHeader | undefined> {
   if (!secret) return undefined;
-  const { secret: opened } = await context.openSecret({
+  const opened = await context.openSecret({
     userId: context.userId,
     provider: secret.provider,
     ...(secret.label ? { label: secret.label } : {}),
     purpose: `tool:${tool}`,
     runId: context.runId,
   });
+  if (!opened) {
+    throw new ToolError(
+      "secret_not_found",
+      `The tool ${tool} needs your ${secret.provider} account: connect it with upsert-tokens.`,
+    );
+  }
   const prefix = secret.prefix ?? (secret.header === undefined ? "Bearer " : "");
   return {
     name: secret.header ?? "authorization",
-    value: prefix + opened,
-    secret: opened,
+    value: prefix + opened.secret,
+    secret: opened.secret,
   };
 }
 

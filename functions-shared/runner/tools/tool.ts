@@ -24,8 +24,8 @@ export interface RunnerHost {
   admin: Admin;
   /** reads one environment variable */
   read(name: string): string | undefined;
-  /** opens a user's credential for one purpose; the vault audits it */
-  openSecret(ask: SecretRequest): Promise<Secret>;
+  /** opens a user's credential for one purpose, audited; undefined when they have stored none */
+  openSecret(ask: SecretRequest): Promise<Secret | undefined>;
   /** takes the cause of an unexpected failure, for the server's log */
   unknown(cause: unknown): void;
 }

@@ -33,7 +33,11 @@ export function startLlmServer(otherwise?: Script) {
   const requests: LlmRequest[] = [];
   const server = Deno.serve({ port: 0, hostname: "127.0.0.1", onListen: () => {} }, async (raw) => {
     if (!new URL(raw.url).pathname.endsWith("/chat/completions")) return failure(404);
-    const request: LlmRequest = { headers: raw.headers, body: await raw.json(), at: Date.now() };
+    const request: LlmRequest = {
+      headers: new Headers(raw.headers),
+      body: await raw.json(),
+      at: Date.now(),
+    };
     requests.push(request);
     const script = queue.shift() ?? otherwise;
     if (!script) return failure(500, {}, { message: "no answer is scripted" });
