@@ -544,7 +544,7 @@ begin
 
   -- what templates may name
   select array_agg(r) into v_roots from (
-    select 'input' as r union select 'error' union select jsonb_object_keys(p_graph -> 'reducers')
+    select 'input' as r union select 'run' union select 'error' union select jsonb_object_keys(p_graph -> 'reducers')
     union select coalesce(t #>> '{config,output_key}', t ->> 'name') from jsonb_array_elements(v_nodes) t
     union select jsonb_object_keys(case jsonb_typeof(p_graph #> '{input_schema,properties}')
       when 'object' then p_graph #> '{input_schema,properties}' else '{}' end)) z;
@@ -669,6 +669,8 @@ begin
       end if;
       v_seen := '{}';
       for v_text in select btrim(m[1]) from regexp_matches(v_text, '\{\{\s*([^{}\s][^{}]*)\}\}', 'g') m loop
+        -- {{path ?? literal}}: a path with a fallback may be missing
+        continue when v_text like '%??%';
         v_root := split_part(v_text, '.', 1);
         continue when v_text = any (v_seen);
         v_seen := v_seen || v_text;
@@ -730,7 +732,12 @@ language sql set search_path = '' as $$
     (version_id, key, type, is_task, node, output_key, reducer, timeout_ms, sole_target, targets, labels, feeders)
   select p_version_id, node.key, node.type,
     node.type in ('llm', 'tool') or (node.type = 'router' and coalesce(node.config ->> 'mode', '') = 'llm'),
-    node.n, node.output_key, coalesce(p_graph -> 'reducers' ->> node.output_key, 'replace'),
+    -- a model chooses among the labels that are drawn, whatever the configuration says
+    case when node.type = 'router' and node.config ->> 'mode' = 'llm'
+      then jsonb_set(node.n, '{config,labels}', (select coalesce(jsonb_agg(k order by k), '[]')
+        from jsonb_object_keys(out.labels - 'error' - 'timeout') k))
+      else node.n end,
+    node.output_key, coalesce(p_graph -> 'reducers' ->> node.output_key, 'replace'),
     (node.config ->> 'timeout_ms')::int,
     case when node.type <> 'router' and cardinality(out.targets) = 1
       and not exists (select from feeders f where f.key = out.targets[1]) then out.targets[1] end,
@@ -810,3 +817,60 @@ revoke all on function private.draft_graph(public.mira_workflows), private.node_
   private.graph_problems(jsonb, uuid), private.compile_version(bigint, jsonb),
   private.freeze_graph(uuid, uuid, jsonb), private.activate_workflow()
   from public, anon, authenticated;
+
+-- Built-in tools ---------------------------------------------------------------------------------------
+-- Every installation has these; their handlers are in functions-shared/runner/tools. An operator adds
+-- rows of their own, or switches one off with is_enabled.
+
+insert into public.mira_tool_definitions (name, description, schema, function_path, options) values
+  ('compose', 'Gives back its arguments: shapes the state without a model.',
+   '{"type":"object"}', 'internal:compose', '{}'),
+  ('emit_action', 'Records that an action of a habit was carried out, for the app to act on.',
+   '{"type":"object","required":["action"],"additionalProperties":false,"properties":{
+      "action":{"type":"string","minLength":1,"maxLength":200},
+      "module":{"type":"string","maxLength":100},
+      "page":{"type":"string","maxLength":500},
+      "target":{"type":["string","null"],"maxLength":500},
+      "parameters":{"type":"object"}}}', 'internal:emit_action', '{}'),
+  ('log', 'Writes a line into the execution log of the run.',
+   '{"type":"object","required":["message"],"additionalProperties":false,"properties":{
+      "message":{"type":"string","minLength":1,"maxLength":4000},
+      "level":{"enum":["info","success","warning","error"]},
+      "metadata":{"type":"object"}}}', 'internal:log', '{}'),
+  ('find_patterns', 'Recalls what worked before in similar situations.',
+   '{"type":"object","required":["query"],"additionalProperties":false,"properties":{
+      "query":{"type":"string","minLength":1,"maxLength":4000},
+      "limit":{"type":"integer","minimum":1,"maximum":50},
+      "threshold":{"type":"number","minimum":0,"maximum":1},
+      "context":{"type":"object"}}}', 'internal:find_patterns', '{}'),
+  ('record_pattern', 'Remembers what was done in a situation and how it ended.',
+   '{"type":"object","required":["trigger","actions","final_outcome"],"additionalProperties":false,"properties":{
+      "trigger":{"type":"string","minLength":1,"maxLength":4000},
+      "context":{"type":"object"},
+      "actions":{"type":"array","maxItems":200},
+      "final_outcome":{"enum":["success","partial","failed"]}}}', 'internal:record_pattern', '{}'),
+  ('remember', 'Keeps a note that can be recalled by meaning.',
+   '{"type":"object","required":["content"],"additionalProperties":false,"properties":{
+      "content":{"type":"string","minLength":1,"maxLength":8000},
+      "type":{"type":"string","minLength":1,"maxLength":50},
+      "metadata":{"type":"object"}}}', 'internal:remember', '{}'),
+  ('recall_memories', 'Finds notes by meaning.',
+   '{"type":"object","required":["query"],"additionalProperties":false,"properties":{
+      "query":{"type":"string","minLength":1,"maxLength":4000},
+      "limit":{"type":"integer","minimum":1,"maximum":50},
+      "threshold":{"type":"number","minimum":0,"maximum":1}}}', 'internal:recall_memories', '{}'),
+  ('save_document', 'Keeps a document that the run produced.',
+   '{"type":"object","required":["document_type","title"],"additionalProperties":false,"properties":{
+      "document_type":{"type":"string","minLength":1,"maxLength":50},
+      "title":{"type":"string","minLength":1,"maxLength":500},
+      "url":{"type":"string","maxLength":2000},
+      "service":{"type":"string","maxLength":100},
+      "external_id":{"type":"string","maxLength":200},
+      "metadata":{"type":"object"}}}', 'internal:save_document', '{}'),
+  ('http_request', 'Calls a web service that the operator allows (MIRA_HTTP_ALLOW).',
+   '{"type":"object","required":["url"],"additionalProperties":false,"properties":{
+      "url":{"type":"string","maxLength":2000},
+      "method":{"enum":["GET","POST","PUT","PATCH","DELETE"]},
+      "headers":{"type":"object","additionalProperties":{"type":"string"}},
+      "body":{}}}', 'internal:http_request', '{}')
+on conflict (name) do nothing;
