@@ -15,10 +15,10 @@ export interface WrappedDataKey {
   wrapped_key: string;
 }
 
-/** A data key in memory; its keys cannot be read back. */
-export interface DataKey {
+/** A data key opened for writing; its keys cannot be read back. */
+export interface SealingKey {
   id: string;
-  /** AES-256-GCM, for encrypting or for decrypting, never both. */
+  /** AES-256-GCM, for encrypting only. */
   cipher: CryptoKey;
   /** HMAC-SHA-256, for fingerprints. */
   mac: CryptoKey;
@@ -35,21 +35,20 @@ export async function newDataKey(ring: Keyring, userId: string): Promise<Wrapped
 }
 
 /**
- * Opens a wrapped data key for one use.
+ * Opens a wrapped data key for writing.
  *
  * @throws {Problem} 500 `data_key_damaged` not a wrapped key; 503 `root_key_missing` its root key left
  *   the ring; 503 `root_key_wrong` the ring's key of that id is another one; 500
  *   `data_key_out_of_place` it belongs to another person or id, or was altered.
  */
-export async function openDataKey(
+export async function openForSealing(
   ring: Keyring,
   userId: string,
   key: WrappedDataKey,
-  use: "encrypt" | "decrypt",
-): Promise<DataKey> {
+): Promise<SealingKey> {
   const bytes = await unwrap(ring, userId, key);
   const [cipher, mac] = await Promise.all([
-    crypto.subtle.importKey("raw", bytes.subarray(0, CIPHER_BYTES), "AES-GCM", false, [use]),
+    importCipher(bytes, "encrypt"),
     crypto.subtle.importKey(
       "raw",
       bytes.subarray(CIPHER_BYTES),
@@ -62,7 +61,19 @@ export async function openDataKey(
   return { id: key.id, cipher, mac };
 }
 
-/** The same data key wrapped by the active root key; throws as `openDataKey`. */
+/** Opens a wrapped data key for reading: the AES-256-GCM key, for decrypting only. Throws as above. */
+export async function openForUnsealing(
+  ring: Keyring,
+  userId: string,
+  key: WrappedDataKey,
+): Promise<CryptoKey> {
+  const bytes = await unwrap(ring, userId, key);
+  const cipher = await importCipher(bytes, "decrypt");
+  bytes.fill(0);
+  return cipher;
+}
+
+/** The same data key wrapped by the active root key; throws as `openForSealing`. */
 export async function rewrapDataKey(
   ring: Keyring,
   userId: string,
@@ -72,6 +83,10 @@ export async function rewrapDataKey(
   const wrapped = await wrap(ring.active, userId, key.id, bytes);
   bytes.fill(0);
   return wrapped;
+}
+
+function importCipher(bytes: Bytes, use: "encrypt" | "decrypt"): Promise<CryptoKey> {
+  return crypto.subtle.importKey("raw", bytes.subarray(0, CIPHER_BYTES), "AES-GCM", false, [use]);
 }
 
 async function wrap(root: RootKey, userId: string, id: string, bytes: Bytes): Promise<string> {

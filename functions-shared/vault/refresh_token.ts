@@ -11,7 +11,7 @@
 import type { SupabaseClient } from "@supabase/supabase-js";
 import type { Database } from "../db/types.gen.ts";
 import { rpc } from "../db/rpc.ts";
-import { openDataKey } from "./data_key.ts";
+import { openForSealing } from "./data_key.ts";
 import { keyring } from "./keyring.ts";
 import { mask } from "./mask.ts";
 import { oauthClient, oauthProviders } from "./providers.ts";
@@ -99,7 +99,7 @@ export async function refreshToken(
   const { accessToken, refreshToken = old, expiresIn, scopes }: FreshTokens = answer.tokens;
   const next = { ...place, generation: lease.generation + 1 };
   const id = lease.ciphertext.split(".")[1] ?? "";
-  const key = await openDataKey(ring, userId, { id, wrapped_key: lease.wrapped_key }, "encrypt");
+  const key = await openForSealing(ring, userId, { id, wrapped_key: lease.wrapped_key });
   const [sealedAccess, sealedRefresh] = await Promise.all([
     seal(key, { ...next, field: "access_token" }, accessToken),
     seal(key, { ...next, field: "refresh_token" }, refreshToken),

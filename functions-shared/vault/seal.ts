@@ -1,7 +1,7 @@
 /** Sealing: the half of the cipher every writer may use. */
 
 import { crc32, randomBytes, toBase64Url, utf8 } from "./bytes.ts";
-import type { DataKey } from "./data_key.ts";
+import type { SealingKey } from "./data_key.ts";
 import { type Place, placeBytes } from "./place.ts";
 
 /**
@@ -10,7 +10,7 @@ import { type Place, placeBytes } from "./place.ts";
  * @param key data key of the place's person, opened for encrypting.
  * @returns `v1.<data key id>.<iv>.<ciphertext and tag>.<crc32>`.
  */
-export async function seal(key: DataKey, place: Place, secret: string): Promise<string> {
+export async function seal(key: SealingKey, place: Place, secret: string): Promise<string> {
   const iv = randomBytes(12);
   const sealed = await crypto.subtle.encrypt(
     { name: "AES-GCM", iv, additionalData: placeBytes(key.id, place) },
@@ -26,7 +26,11 @@ export async function seal(key: DataKey, place: Place, secret: string): Promise<
  *
  * @returns `h1.<HMAC-SHA-256, base64url>`.
  */
-export async function fingerprint(key: DataKey, provider: string, secret: string): Promise<string> {
+export async function fingerprint(
+  key: SealingKey,
+  provider: string,
+  secret: string,
+): Promise<string> {
   const mac = await crypto.subtle.sign("HMAC", key.mac, utf8(`${provider}\n${secret}`));
   return `h1.${toBase64Url(mac)}`;
 }

@@ -4,7 +4,7 @@ import type { SupabaseClient } from "@supabase/supabase-js";
 import type { Database } from "../db/types.gen.ts";
 import { rpc } from "../db/rpc.ts";
 import { Problem } from "../http/problem.ts";
-import { type DataKey, newDataKey, openDataKey, type WrappedDataKey } from "./data_key.ts";
+import { newDataKey, openForSealing, type SealingKey, type WrappedDataKey } from "./data_key.ts";
 import { keyring } from "./keyring.ts";
 
 const MAX_TRIES = 8;
@@ -20,7 +20,7 @@ export async function sealAndWrite<T>(
   userId: string,
   provider: string,
   label: string | null,
-  write: (key: DataKey, generation: number) => Promise<T>,
+  write: (key: SealingKey, generation: number) => Promise<T>,
 ): Promise<T> {
   const ring = await keyring();
   for (let tries = 1;; tries++) {
@@ -30,7 +30,7 @@ export async function sealAndWrite<T>(
       { p_user_id: userId, p_provider: provider, p_label: label },
     );
     const wrapped = prepared.data_key ?? await offerDataKey(admin, userId);
-    const key = await openDataKey(ring, userId, wrapped, "encrypt");
+    const key = await openForSealing(ring, userId, wrapped);
     try {
       return await write(key, prepared.generation);
     } catch (error) {

@@ -7,7 +7,7 @@
 
 import { Problem } from "../http/problem.ts";
 import { crc32, fromBase64Url } from "./bytes.ts";
-import { openDataKey } from "./data_key.ts";
+import { openForUnsealing } from "./data_key.ts";
 import type { Keyring } from "./keyring.ts";
 import { type Place, placeBytes } from "./place.ts";
 
@@ -19,7 +19,7 @@ const decoder = new TextDecoder();
  *
  * @param wrappedKey the person's data key as stored.
  * @throws {Problem} 500 `ciphertext_damaged` cut or mangled; 500 `ciphertext_out_of_place` whole, but
- *   sealed for another person, provider, field, generation, label or address; or as `openDataKey`.
+ *   sealed for another person, provider, field, generation, label or address; or as `openForUnsealing`.
  */
 export async function unseal(
   ring: Keyring,
@@ -31,11 +31,11 @@ export async function unseal(
   if (!text || !id || !iv || !sealed || crc32(text) !== sum) {
     throw new Problem(500, "ciphertext_damaged", "A stored credential is cut or mangled.");
   }
-  const key = await openDataKey(ring, place.userId, { id, wrapped_key: wrappedKey }, "decrypt");
+  const cipher = await openForUnsealing(ring, place.userId, { id, wrapped_key: wrappedKey });
   try {
     const secret = await crypto.subtle.decrypt(
       { name: "AES-GCM", iv: fromBase64Url(iv), additionalData: placeBytes(id, place) },
-      key.cipher,
+      cipher,
       fromBase64Url(sealed),
     );
     return decoder.decode(secret);

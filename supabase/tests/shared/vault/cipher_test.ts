@@ -1,7 +1,7 @@
 import { deepEqual, equal, match, notEqual, ok, rejects } from "node:assert/strict";
 import {
   newDataKey,
-  openDataKey,
+  openForSealing,
   rewrapDataKey,
 } from "../../../../functions-shared/vault/data_key.ts";
 import { type Keyring, parseKeyring } from "../../../../functions-shared/vault/keyring.ts";
@@ -26,7 +26,7 @@ const code = (expected: string) => (error: unknown) =>
 
 async function sealed(ring: Keyring) {
   const wrapped = await newDataKey(ring, userId);
-  const text = await seal(await openDataKey(ring, userId, wrapped, "encrypt"), place, SECRET);
+  const text = await seal(await openForSealing(ring, userId, wrapped), place, SECRET);
   return { wrapped, text };
 }
 
@@ -36,7 +36,7 @@ Deno.test("what was sealed opens at its own place, and looks like nothing", asyn
   equal(await unseal(ring, wrapped.wrapped_key, place, text), SECRET);
   match(text, new RegExp(`^v1\\.${wrapped.id}\\.[\\w-]{16}\\.[\\w-]+\\.[0-9a-f]{8}$`));
   ok(!text.includes("canary"));
-  const key = await openDataKey(ring, userId, wrapped, "encrypt");
+  const key = await openForSealing(ring, userId, wrapped);
   notEqual(await seal(key, place, SECRET), text);
 });
 
@@ -130,7 +130,7 @@ Deno.test("rotation: a re-wrapped data key opens the old ciphertext without the 
 
 Deno.test("keys in memory cannot be read back, and a writer's key cannot decrypt", async () => {
   const ring = await parseKeyring(newKeyring());
-  const key = await openDataKey(ring, userId, await newDataKey(ring, userId), "encrypt");
+  const key = await openForSealing(ring, userId, await newDataKey(ring, userId));
   for (const each of [ring.active.wrapping, key.cipher, key.mac]) {
     equal(each.extractable, false);
     await rejects(crypto.subtle.exportKey("raw", each));
@@ -144,7 +144,7 @@ Deno.test("fingerprints are equal for one person's equal keys and unrelated acro
     user: string,
     wrapped: Awaited<ReturnType<typeof newDataKey>>,
     p = "openai",
-  ) => await fingerprint(await openDataKey(ring, user, wrapped, "encrypt"), p, SECRET);
+  ) => await fingerprint(await openForSealing(ring, user, wrapped), p, SECRET);
   const [mine, theirs] = [await newDataKey(ring, userId), await newDataKey(ring, "b")];
   equal(await print(userId, mine), await print(userId, mine));
   notEqual(await print(userId, mine), await print("b", theirs));
