@@ -8,7 +8,8 @@
 -- Order. `execution_logs.seq` comes from one sequence: nothing to count, no row everybody updates.
 -- A viewer follows `seq > last` and may only trust that if a task's numbers commit in order, so a
 -- writer holds the task while it takes numbers: the engine through its locked run, everybody else
--- through `private.lock_task_log`, an advisory lock until commit. Different tasks never wait.
+-- through `private.lock_task_log`, which waits for the run and takes an advisory lock until commit.
+-- Different tasks never wait for each other.
 --
 -- Once. A writer that may retry chooses the log's id; such ids are unique per owner (a partial
 -- index, so rows without one, the engine's, do not pay for it). Every unique key starts with the
@@ -172,10 +173,13 @@ create policy execution_logs_select_own on public.execution_logs
 comment on policy execution_logs_select_own on public.execution_logs is 'Users can read their own logs.';
 
 create function private.lock_task_log(p_task_id uuid) returns void
-language sql set search_path = '' as $$
-  select pg_catalog.pg_advisory_xact_lock(
-    pg_catalog.hashtextextended('execution_logs:' || p_task_id::text, 0))
-$$;
+language plpgsql set search_path = '' as $$
+begin
+  -- the engine numbers its lines while it holds the run for update: wait for it, as it waits for us
+  perform from public.mira_workflow_state s where s.id = p_task_id for key share;
+  perform pg_catalog.pg_advisory_xact_lock(
+    pg_catalog.hashtextextended('execution_logs:' || p_task_id::text, 0));
+end $$;
 comment on function private.lock_task_log(uuid) is
   'Held until commit by whoever numbers lines of a task: order of numbers = order of commits.';
 
@@ -658,7 +662,9 @@ declare
   v_now timestamptz := pg_catalog.now();
   v_row public.task_history;
 begin
-  perform private.check_task_status(p_status) where p_status is not null;
+  if p_status is not null then
+    perform private.check_task_status(p_status);
+  end if;
   update public.task_history t set
     status = coalesce(p_status, t.status),
     started_at = coalesce(t.started_at, case when p_status <> 'pending' then v_now end),
