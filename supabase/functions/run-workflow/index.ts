@@ -23,6 +23,7 @@ import {
 import { doDueWork } from "../../../functions-shared/runner/do_due_work.ts";
 import type { Reply } from "../../../functions-shared/runner/engine.ts";
 import { goOnLater } from "../../../functions-shared/runner/go_on_later.ts";
+import { maintainVault } from "../../../functions-shared/vault/maintain_vault.ts";
 import { drawGraph, type DrawnGraph } from "../../../functions-shared/workflow/diagram.ts";
 
 const LEASE_MS = 30_000;
@@ -48,9 +49,13 @@ app.post("/", allow("user", "secret"), limit("run-workflow", 120), idempotent(),
 app.post("/work", allow("cron", "secret"), async (c) => {
   const { budget_ms: wallMs, max_steps: maxSteps } = await readBody(c, WorkRequest);
   const host = hostOf(c);
-  const report = await doDueWork(host, { wallMs, maxSteps, leaseMs: LEASE_MS });
+  // beside the runs: tokens are refreshed ahead of their expiry, providers hear of disconnects
+  const [report, vault] = await Promise.all([
+    doDueWork(host, { wallMs, maxSteps, leaseMs: LEASE_MS }),
+    maintainVault(host.admin, { budgetMs: wallMs, onError: host.unknown }),
+  ]);
   if (report.more) goOnLater(host);
-  return c.json(report);
+  return c.json({ ...report, vault });
 });
 
 app.post("/workflows/validate", allow("user", "secret"), async (c) => {

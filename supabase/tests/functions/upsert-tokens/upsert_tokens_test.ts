@@ -1,6 +1,5 @@
 import { deepEqual, equal, match, notEqual, ok, rejects } from "node:assert/strict";
 import { openSecret } from "../../../../functions-shared/vault/open_secret.ts";
-import { maintainVault } from "../../../../functions-shared/vault/maintain_vault.ts";
 import { SecretList } from "../../../../functions-shared/contracts/upsert_tokens.ts";
 import { newKeyring } from "../../../../scripts/vault_keys.ts";
 import { startStack, type TestUser } from "../../support/stack.ts";
@@ -32,6 +31,11 @@ const call = async (user: TestUser, path: string, json?: unknown, init: RequestI
 };
 const open = (user: TestUser, name: string, more: { label?: string; agentName?: string } = {}) =>
   openSecret(stack.service, { userId: user.id, provider: name, purpose: "test", ...more });
+/** What the schedule does every minute. */
+const work = async () => {
+  const response = await stack.fetch("/functions/v1/run-workflow/work", { as: "cron", json: {} });
+  return (await response.json()).vault;
+};
 const audit = async (user: TestUser) =>
   (await stack.sql("select action from private.vault_audit where user_id = $1 order by id", [
     user.id,
@@ -349,15 +353,15 @@ Deno.test("a due token is refreshed ahead by the worker, and the provider hears 
   const granted = provider.grant();
   await call(user, "/", { provider: "mock", ...granted, expires_in: 3600 });
   await stack.sql("update user_tokens set refresh_due_at = now() where user_id = $1", [user.id]);
-  const report = await maintainVault(stack.service, { budgetMs: 5000 });
+  const report = await work();
   deepEqual([report.refreshed, report.failed, report.needs_reauth], [1, 0, 0]);
   const opened = await open(user, "mock");
   notEqual(opened?.secret, granted.access_token);
   ok(opened && provider.accepts(opened.secret));
-  equal((await maintainVault(stack.service, { budgetMs: 5000 })).refreshed, 0);
+  equal((await work()).refreshed, 0);
 
   await call(user, "/mock", undefined, { method: "DELETE" });
-  await maintainVault(stack.service, { budgetMs: 5000 });
+  await work();
   equal(provider.accepts(opened.secret), false);
   deepEqual(
     await stack.sql("select id from private.token_revocations where user_id = $1", [user.id]),
@@ -375,7 +379,7 @@ Deno.test("a revocation the provider refuses is tried again, and given up with a
     await stack.sql("update private.token_revocations set due_at = now() where user_id = $1", [
       user.id,
     ]);
-    equal((await maintainVault(stack.service, { budgetMs: 5000 })).revoked, attempt === 8 ? 1 : 0);
+    equal((await work()).revoked, attempt === 8 ? 1 : 0);
   }
   deepEqual(await audit(user), ["store", "delete", "revoke_failed"]);
 });

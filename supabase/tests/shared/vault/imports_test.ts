@@ -62,3 +62,7 @@ Deno.test("nothing else decrypts, or asks the database for ciphertext", () => {
   deepEqual(using('"mira_claim_token_revocations"'), ["functions-shared/vault/revoke_tokens.ts"]);
   deepEqual(using('"get_user_tokens"'), []);
 });
+
+Deno.test("run-workflow does reach it: the walk would see the others too", () => {
+  ok(reach("supabase/functions/run-workflow/index.ts").has(UNSEAL));
+});
