@@ -116,6 +116,11 @@ function byRank(a: Scored, b: Scored): number {
 
 /** Closed patterns around every triple that chance alone hardly explains. */
 function candidates<S>(corpus: Corpus<S>, settings: HabitSettings): Grown[] {
+  const actions = corpus.sequences.reduce((sum, sequence) => sum + sequence.length, 1);
+  const seedLimit = Math.min(
+    settings.maxSeeds,
+    Math.max(40, Math.floor(settings.maxWork / actions)),
+  );
   const seeds = frequentTriples(corpus, settings.maxGap)
     // a seed that repeats itself starts in the middle of a round; growth adds repeats where they belong
     .filter(({ pattern }) => new Set(pattern).size === 3)
@@ -126,11 +131,11 @@ function candidates<S>(corpus: Corpus<S>, settings: HabitSettings): Grown[] {
     }))
     .filter(({ chance }) => chance <= Math.log(settings.alpha))
     .sort((a, b) => a.chance - b.chance || compareText(a.pattern.join(), b.pattern.join()))
-    .slice(0, settings.maxSeeds);
+    .slice(0, seedLimit);
   const found: Grown[] = [];
   const visited = new Set<string>();
   const queue: { pattern: number[]; support: number }[] = seeds;
-  for (let at = 0; at < queue.length && visited.size < 2 * settings.maxSeeds; at++) {
+  for (let at = 0; at < queue.length && visited.size < 2 * seedLimit; at++) {
     const { pattern, support } = queue[at]!;
     if (!isNew(pattern, visited)) continue;
     // a part of something already found with (nearly) the same support says nothing new
@@ -202,7 +207,8 @@ function describe<S>(
     confidence,
     lift,
     cohesion,
-    rank: confidence * Math.log1p(weight) * cohesion,
+    // a second round adds steps, not substance
+    rank: confidence * Math.log1p(weight) * (cohesion - length + new Set(pattern).size),
     logChance: corrected / Math.LN10,
     weight,
     occurrences,
@@ -250,7 +256,7 @@ function startAtTheStart<S>(corpus: Corpus<S>, grown: Grown, settings: HabitSett
     const begins = firsts.get(core[turn]!) ?? 0;
     if (begins <= most) continue;
     const turned = [...core.slice(turn), ...core.slice(0, turn)];
-    const rotated = occurrencesOf(corpus, turned, settings.maxGap);
+    const rotated = turn === 0 && !closes ? grown : occurrencesOf(corpus, turned, settings.maxGap);
     if (rotated.support < settings.closure * grown.support) continue;
     best = rotated;
     most = begins;

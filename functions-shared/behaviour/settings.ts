@@ -107,8 +107,9 @@ export interface HabitSettings {
   /** Optional step: share of the habit's occurrences that have it. */
   optional: Share;
   maxHabits: number;
-  /** Seeds grown, best first: the mining budget. */
+  /** Seeds grown, best first, and seeds times actions: the mining budget, the same on any machine. */
   maxSeeds: number;
+  maxWork: number;
   halfLifeDays: number;
 }
 
@@ -178,6 +179,7 @@ export const defaults: Settings = {
     optional: 0.3,
     maxHabits: 20,
     maxSeeds: 200,
+    maxWork: 4_000_000,
     halfLifeDays: 30,
   },
 };

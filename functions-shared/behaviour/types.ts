@@ -11,6 +11,8 @@ export interface BehaviourEvent {
   payload?: Record<string, unknown> | null;
   /** Milliseconds since 1970, corrected for the client's clock. */
   at: number;
+  /** Order of arrival, where the client gave no time of its own and arrival is all there is. */
+  order?: number;
 }
 
 /** A sign of trouble in one session. */
@@ -60,8 +62,9 @@ export interface SessionDigest {
   events: number;
   /** Normalised actions, repeats collapsed. */
   tokens: string[];
-  /** Event of each token. */
+  /** Event of each token, and its time after `start` in ms. */
   token_events: string[];
+  token_after: number[];
   /** `module` and `page` joined by a tab: pages reached. */
   pages: string[];
   hits: Hit[];
