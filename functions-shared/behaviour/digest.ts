@@ -52,10 +52,9 @@ function digest(events: BehaviourEvent[], settings: Settings): SessionDigest {
   const token_after: number[] = [];
   const pages = new Set<string>();
   const choices = new Map<string, Choice>();
-  /** Actions before each event. */
+  /** Actions up to and with each event. */
   const place: number[] = [];
   for (const event of events) {
-    place.push(tokens.length);
     pages.add(`${event.module}\t${normalisePage(event.page)}`);
     const name = token(event);
     if (name !== undefined && name !== tokens.at(-1) && tokens.length < settings.sessionTokens) {
@@ -63,6 +62,7 @@ function digest(events: BehaviourEvent[], settings: Settings): SessionDigest {
       token_events.push(event.event_id);
       token_after.push(event.at - events[0]!.at);
     }
+    place.push(tokens.length);
     const choice = choiceOf(event);
     if (choice !== undefined) {
       const key = `${choice.module}\t${choice.page}\t${choice.control}`;

@@ -51,7 +51,7 @@ export function draftGraph(
   draft.steps.forEach((step, i) => {
     const { target, ...parts } = parseToken(step.token);
     const key = stepKey(i);
-    const title = `${i + 1}. ${parts.event_type} ${target || parts.page}`.slice(0, 110);
+    const what = plain(target || parts.page);
     const values = Object.fromEntries(
       Object.entries(step.slots).map(([slot, source]) => [slot, template(source)]),
     );
@@ -71,7 +71,7 @@ export function draftGraph(
       nodes.push({
         key: router,
         type: "router",
-        name: `${i + 1}? ${target || parts.page}`.slice(0, 110),
+        name: `${i + 1} or not ${what}`,
         config: {
           conditions: [{ label: "do", when: `$.${switchName(i)} == true` }],
           default: "skip",
@@ -86,7 +86,7 @@ export function draftGraph(
     nodes.push({
       key,
       type: "tool",
-      name: title,
+      name: `${i + 1} ${plain(parts.event_type)} ${what}`,
       config: { tool: ACTION_TOOL, arguments: action, output_key: key },
       x: nodes.length * 220,
       y: step.optional === undefined ? 0 : 120,
@@ -97,6 +97,11 @@ export function draftGraph(
   nodes.push({ key: "end", type: "end", name: "End", config: {}, x: nodes.length * 220, y: 0 });
   join("end");
   return { nodes, edges, actions };
+}
+
+/** Node names may not hold what templates use. */
+function plain(name: string): string {
+  return name.replace(/[.{}[\]$\s]+/g, " ").trim().slice(0, 90);
 }
 
 function stepKey(i: number): string {

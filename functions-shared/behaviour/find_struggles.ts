@@ -26,7 +26,7 @@ interface Fields {
  * Finds the signs of trouble in a session, at most one per kind, page and target.
  *
  * @param events in order.
- * @param place actions of the session before each event.
+ * @param place actions of the session up to and with each event.
  */
 export function findStruggles(
   events: readonly BehaviourEvent[],

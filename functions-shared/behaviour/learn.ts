@@ -65,11 +65,7 @@ function located(
     for (const { key, metadata } of habits) {
       const { sequence, steps } = metadata as HabitMetadata;
       const digest = window.sessions[session]!;
-      // the action that went wrong may already be counted as done
-      const done = Math.max(
-        stepsDone(sequence, digest, hit.token, settings.habit.maxGap),
-        stepsDone(sequence, digest, hit.token + 1, settings.habit.maxGap),
-      );
+      const done = stepsDone(sequence, digest, hit.token, settings.habit.maxGap);
       if (done === 0) continue;
       const there = steps[done - 1]!.page === hit.page;
       const step = there ? done : Math.min(done + 1, sequence.length);

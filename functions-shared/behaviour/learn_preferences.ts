@@ -99,7 +99,6 @@ export function learnPreferences(
         days,
         active_changes: active,
         drift: drifted,
-        others: { n, k },
       },
     });
   }

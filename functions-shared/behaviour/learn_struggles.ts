@@ -128,7 +128,6 @@ export function learnStruggles(
         n,
         k_decayed: rounded(kDecayed),
         n_decayed: rounded(nDecayed),
-        others: { n: tenantN, k: tenantK },
       },
       hits,
     });

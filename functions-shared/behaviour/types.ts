@@ -24,7 +24,7 @@ export interface Hit {
   target: string;
   at: number;
   event_id: string;
-  /** Actions of the session before it: where in a habit it happened. */
+  /** Actions of the session up to it: where in a habit it happened. */
   token: number;
   /** The session's end decided it: counts once the session is known to be over. */
   open?: true;
