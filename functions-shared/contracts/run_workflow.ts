@@ -193,7 +193,7 @@ export const RunView = z.looseObject({
 export type RunView = z.output<typeof RunView>;
 
 /** Answer of `POST /work`: `more` says that due work was left for the next call. */
-export const WorkReport = z.object({
+export const WorkReport = z.looseObject({
   steps: z.number(),
   left: z.array(z.uuid()),
   more: z.boolean(),

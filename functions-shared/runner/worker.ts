@@ -135,7 +135,8 @@ class Worker {
 
   /** Begins what there is room for. */
   #begin() {
-    while (this.#active.size < (this.options.parallel ?? 16) && this.#queue.length > 0) {
+    const parallel = this.options.parallel ?? 16;
+    while (!this.#isOver() && this.#active.size < parallel && this.#queue.length > 0) {
       const task = this.#queue.shift()!;
       if (!this.#held.signalOf(task)) continue;
       this.#steps++;

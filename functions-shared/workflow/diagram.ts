@@ -42,7 +42,8 @@ const SHAPES: Record<string, [string, string]> = {
  * assert.match(text, /n0 --> n1/);
  * ```
  */
-export function drawGraph(graph: DrawnGraph): string {
+export function drawGraph(drawn: DrawnGraph): string {
+  const graph = { ...drawn, nodes: inOrder(drawn) };
   const number = new Map<string, number>();
   graph.nodes.forEach((node, i) => number.set(node.name, i));
   graph.nodes.forEach((node, i) => number.set(node.id, i));
@@ -75,4 +76,17 @@ export function drawGraph(graph: DrawnGraph): string {
 /** Text inside quotes: what Mermaid or HTML would read is written as entities. */
 function text(raw: string): string {
   return raw.slice(0, 120).replace(/[^\p{L}\p{N} _.,:!?+*/()-]/gu, (c) => `#${c.codePointAt(0)};`);
+}
+
+/** Nodes as one meets them from the start, those nobody meets last: the same graph, the same text. */
+function inOrder({ nodes, edges }: DrawnGraph): DrawnGraph["nodes"] {
+  const found = new Set(nodes.filter(({ type }) => type === "start"));
+  for (const { id, name } of found) {
+    for (const { source, target } of edges) {
+      if (source !== id && source !== name) continue;
+      const next = nodes.find((node) => node.id === target || node.name === target);
+      if (next) found.add(next);
+    }
+  }
+  return [...found, ...nodes.filter((node) => !found.has(node))];
 }

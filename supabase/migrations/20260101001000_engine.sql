@@ -2075,12 +2075,15 @@ comment on function private.purge_runs(interval, int) is
 
 -- The public faces: for the server's key only. plpgsql, because it keeps its plans for the session ------------
 
+-- p_boxed: the value comes as {"value": …}. A Data API may hand a bare JSON string to a jsonb parameter
+-- as text, which is no JSON any more (or another JSON: "12" would become 12).
 create function public.mira_start_run(p_user_id uuid, p_workflow_id uuid default null, p_workflow jsonb default null,
   p_input jsonb default '{}', p_thread_id uuid default null, p_idempotency_key text default null,
-  p_options jsonb default '{}', p_lease_ms int default 0) returns jsonb
+  p_options jsonb default '{}', p_lease_ms int default 0, p_boxed boolean default false) returns jsonb
 language plpgsql set search_path = '' as $$
 begin
-  return private.start_run(p_user_id, p_workflow_id, p_workflow, p_input, p_thread_id, p_idempotency_key, p_options, p_lease_ms);
+  return private.start_run(p_user_id, p_workflow_id, p_workflow,
+    case when p_boxed then p_input -> 'value' else p_input end, p_thread_id, p_idempotency_key, p_options, p_lease_ms);
 end $$;
 create function public.mira_claim_tasks(p_limit int default 10, p_lease_ms int default 60000, p_item_batch int default 10,
   p_user_id uuid default null, p_run_id uuid default null) returns jsonb
@@ -2116,16 +2119,18 @@ begin
   return private.release_runs(p_leases);
 end $$;
 create function public.mira_resume_run(p_user_id uuid, p_run_id uuid, p_value jsonb, p_seq int default null,
-  p_lease_ms int default 0) returns jsonb
+  p_lease_ms int default 0, p_boxed boolean default false) returns jsonb
 language plpgsql set search_path = '' as $$
 begin
-  return private.resume_run(p_user_id, p_run_id, p_value, p_seq, p_lease_ms);
+  return private.resume_run(p_user_id, p_run_id, case when p_boxed then p_value -> 'value' else p_value end,
+    p_seq, p_lease_ms);
 end $$;
 create function public.mira_signal_run(p_user_id uuid, p_run_id uuid, p_name text, p_payload jsonb default null,
-  p_dedup_id text default null, p_lease_ms int default 0) returns jsonb
+  p_dedup_id text default null, p_lease_ms int default 0, p_boxed boolean default false) returns jsonb
 language plpgsql set search_path = '' as $$
 begin
-  return private.signal_run(p_user_id, p_run_id, p_name, p_payload, p_dedup_id, p_lease_ms);
+  return private.signal_run(p_user_id, p_run_id, p_name, case when p_boxed then p_payload -> 'value' else p_payload end,
+    p_dedup_id, p_lease_ms);
 end $$;
 create function public.mira_cancel_run(p_user_id uuid, p_run_id uuid, p_reason text default null) returns jsonb
 language plpgsql set search_path = '' as $$
@@ -2172,7 +2177,7 @@ begin
   return private.redrive_runs(p_user_id, p_run_ids);
 end $$;
 
-comment on function public.mira_start_run(uuid, uuid, jsonb, jsonb, uuid, text, jsonb, int) is
+comment on function public.mira_start_run(uuid, uuid, jsonb, jsonb, uuid, text, jsonb, int, boolean) is
   'Starts a run of an active workflow or of an inline graph; p_lease_ms > 0: the caller drives it and gets tasks.';
 comment on function public.mira_claim_tasks(int, int, int, uuid, uuid) is 'Tasks of due and abandoned runs, users taking turns.';
 comment on function public.mira_advance(uuid, int, int, jsonb, int) is 'Reports one step and returns what to do next.';
@@ -2180,8 +2185,8 @@ comment on function public.mira_advance_items(uuid, int, jsonb, int, int) is 'Re
 comment on function public.mira_advance_batch(jsonb, int) is 'mira_advance for many runs in one call; replies in the same order.';
 comment on function public.mira_renew_leases(jsonb, int) is 'Keeps leases of long steps alive; says which runs are lost.';
 comment on function public.mira_release_runs(jsonb) is 'Gives leased work back at once.';
-comment on function public.mira_resume_run(uuid, uuid, jsonb, int, int) is 'Answers a step that waits for a person.';
-comment on function public.mira_signal_run(uuid, uuid, text, jsonb, text, int) is 'Sends a run a named signal, once per dedup id.';
+comment on function public.mira_resume_run(uuid, uuid, jsonb, int, int, boolean) is 'Answers a step that waits for a person.';
+comment on function public.mira_signal_run(uuid, uuid, text, jsonb, text, int, boolean) is 'Sends a run a named signal, once per dedup id.';
 comment on function public.mira_cancel_run(uuid, uuid, text) is 'Cancels a run and its children.';
 comment on function public.mira_fork_run(uuid, uuid, int, jsonb, int) is 'A new run from just before a step, with the same or an edited state.';
 comment on function public.mira_read_run(uuid, uuid) is 'A run: status, state, steps, spend, what it waits for.';
@@ -2222,10 +2227,10 @@ grant execute on function
   private.fork_run(uuid, uuid, int, jsonb, int), private.read_run(uuid, uuid), private.run_events(uuid, uuid, int, int),
   private.read_graph(uuid, uuid, uuid), private.validate_workflow(uuid, uuid, jsonb), private.activate(uuid, uuid),
   private.redrive_runs(uuid, uuid[]), private.purge_runs(interval, int), private.lease(int),
-  public.mira_start_run(uuid, uuid, jsonb, jsonb, uuid, text, jsonb, int), public.mira_claim_tasks(int, int, int, uuid, uuid),
+  public.mira_start_run(uuid, uuid, jsonb, jsonb, uuid, text, jsonb, int, boolean), public.mira_claim_tasks(int, int, int, uuid, uuid),
   public.mira_advance(uuid, int, int, jsonb, int), public.mira_advance_items(uuid, int, jsonb, int, int),
   public.mira_advance_batch(jsonb, int), public.mira_renew_leases(jsonb, int), public.mira_release_runs(jsonb),
-  public.mira_resume_run(uuid, uuid, jsonb, int, int), public.mira_signal_run(uuid, uuid, text, jsonb, text, int),
+  public.mira_resume_run(uuid, uuid, jsonb, int, int, boolean), public.mira_signal_run(uuid, uuid, text, jsonb, text, int, boolean),
   public.mira_cancel_run(uuid, uuid, text), public.mira_fork_run(uuid, uuid, int, jsonb, int),
   public.mira_read_run(uuid, uuid), public.mira_run_events(uuid, uuid, int, int), public.mira_read_graph(uuid, uuid, uuid),
   public.mira_validate_workflow(uuid, uuid, jsonb), public.mira_activate_workflow(uuid, uuid),

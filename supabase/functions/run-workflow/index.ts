@@ -20,8 +20,10 @@ import {
   ownerOf,
   showRun,
 } from "../../../functions-shared/runner/answer_run.ts";
+import { checkAnswer } from "../../../functions-shared/runner/check_answer.ts";
 import { doDueWork } from "../../../functions-shared/runner/do_due_work.ts";
 import type { Reply } from "../../../functions-shared/runner/engine.ts";
+import { tellGraphProblems } from "../../../functions-shared/runner/graph_problems.ts";
 import { goOnLater } from "../../../functions-shared/runner/go_on_later.ts";
 import { maintainVault } from "../../../functions-shared/vault/maintain_vault.ts";
 import { drawGraph, type DrawnGraph } from "../../../functions-shared/workflow/diagram.ts";
@@ -37,11 +39,14 @@ app.post("/", allow("user", "secret"), limit("run-workflow", 120), idempotent(),
     p_user_id: subjectUser(c.var.caller, input.user_id),
     p_workflow_id: input.workflow_id ?? null,
     p_workflow: input.workflow ?? null,
-    p_input: input.input,
+    p_input: { value: input.input },
+    p_boxed: true,
     p_thread_id: input.thread_id ?? null,
     p_idempotency_key: c.var.effectId ?? null,
     p_options: { priority, budget, delay_ms, metadata },
     p_lease_ms: LEASE_MS,
+  }).catch((error) => {
+    throw tellGraphProblems(error, input.workflow?.nodes.map(({ name }) => name));
   });
   return await answerRun(c, reply, input.wait_ms);
 });
@@ -78,7 +83,7 @@ app.get("/workflows/:id/diagram", allow("user", "secret"), async (c) => {
   ));
 });
 
-app.get("/:run_id/diagram", allow("user", "secret"), async (c) => {
+app.get("/:run_id{[0-9a-fA-F-]{36}}/diagram", allow("user", "secret"), async (c) => {
   return c.text(drawGraph(
     await rpc<DrawnGraph>(c.var.admin, "mira_read_graph", {
       p_user_id: ownerOf(c),
@@ -87,23 +92,26 @@ app.get("/:run_id/diagram", allow("user", "secret"), async (c) => {
   ));
 });
 
-app.get("/:run_id", allow("user", "secret"), async (c) => {
+app.get("/:run_id{[0-9a-fA-F-]{36}}", allow("user", "secret"), async (c) => {
   return await showRun(c, uuidParam(c, "run_id"));
 });
 
-app.post("/:run_id/resume", allow("user", "secret"), idempotent(), async (c) => {
+app.post("/:run_id{[0-9a-fA-F-]{36}}/resume", allow("user", "secret"), idempotent(), async (c) => {
   const input = await readBody(c, ResumeRequest);
+  const runId = uuidParam(c, "run_id");
+  await checkAnswer(c.var.admin, ownerOf(c), runId, input.value, input.step_id);
   const reply = await rpc<Reply>(c.var.admin, "mira_resume_run", {
     p_user_id: ownerOf(c),
-    p_run_id: uuidParam(c, "run_id"),
-    p_value: input.value,
+    p_run_id: runId,
+    p_value: { value: input.value },
+    p_boxed: true,
     p_seq: input.step_id ?? null,
     p_lease_ms: LEASE_MS,
   });
   return await answerRun(c, reply, input.wait_ms);
 });
 
-app.post("/:run_id/signal", allow("user", "secret"), idempotent(), async (c) => {
+app.post("/:run_id{[0-9a-fA-F-]{36}}/signal", allow("user", "secret"), idempotent(), async (c) => {
   const input = await readBody(c, SignalRequest);
   const reply = await rpc<Reply & { delivered: boolean; duplicate: boolean }>(
     c.var.admin,
@@ -112,7 +120,8 @@ app.post("/:run_id/signal", allow("user", "secret"), idempotent(), async (c) => 
       p_user_id: ownerOf(c),
       p_run_id: uuidParam(c, "run_id"),
       p_name: input.name,
-      p_payload: input.payload,
+      p_payload: { value: input.payload },
+      p_boxed: true,
       p_dedup_id: input.dedup_id ?? null,
       p_lease_ms: LEASE_MS,
     },
@@ -121,7 +130,7 @@ app.post("/:run_id/signal", allow("user", "secret"), idempotent(), async (c) => 
   return await answerRun(c, reply, input.wait_ms, { delivered, duplicate });
 });
 
-app.post("/:run_id/cancel", allow("user", "secret"), idempotent(), async (c) => {
+app.post("/:run_id{[0-9a-fA-F-]{36}}/cancel", allow("user", "secret"), idempotent(), async (c) => {
   const hasBody = (await readBytes(c)).byteLength > 0;
   const { reason } = hasBody ? await readBody(c, CancelRequest) : {};
   const reply = await rpc<Reply>(c.var.admin, "mira_cancel_run", {
@@ -133,7 +142,7 @@ app.post("/:run_id/cancel", allow("user", "secret"), idempotent(), async (c) => 
 });
 
 app.post(
-  "/:run_id/fork",
+  "/:run_id{[0-9a-fA-F-]{36}}/fork",
   allow("user", "secret"),
   limit("run-workflow", 120),
   idempotent(),
