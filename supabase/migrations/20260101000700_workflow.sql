@@ -187,19 +187,20 @@ comment on column public.workflow_executions.results is 'The run''s output.';
 
 -- Column order matters here: PostgreSQL logs only the bytes between the first and the last that
 -- changed, so what changes at every step stands together and what never changes stands around it.
+-- No check constraints: PostgreSQL parses them anew for every statement, and only the engine writes here.
 create table public.mira_workflow_state (
   id uuid primary key default gen_random_uuid()
     references public.workflow_executions (id) on delete cascade,
   user_id uuid not null references auth.users (id) on delete cascade,
   workflow_id uuid references public.mira_workflows (id) on delete set null,
-  version_id bigint not null references private.workflow_versions (id),
+  version_id bigint not null,
   thread_id uuid,
   parent_run_id uuid references public.mira_workflow_state (id) on delete cascade,
   parent_seq int,
   parent_item int,
   depth smallint not null default 0,
-  priority smallint not null default 5 check (priority between 0 and 9),
-  idempotency_key text check (char_length(idempotency_key) <= 255),
+  priority smallint not null default 5,
+  idempotency_key text,
   max_steps int,
   max_tokens bigint,
   max_cost_micros bigint,
@@ -211,8 +212,7 @@ create table public.mira_workflow_state (
   due_at timestamptz,
   lease_epoch int not null default 0,
   stalls smallint not null default 0,
-  status text not null default 'pending' check (status in
-    ('pending', 'running', 'waiting', 'completed', 'failed', 'cancelled')),
+  status text not null default 'pending',
   updated_at timestamptz not null default now(),
   current_node_id uuid,
   steps_used int not null default 0,
@@ -230,7 +230,6 @@ create index mira_workflow_state_user_id_created_at_idx
   on public.mira_workflow_state (user_id, created_at desc);
 create index mira_workflow_state_workflow_id_idx
   on public.mira_workflow_state (workflow_id) where workflow_id is not null;
-create index mira_workflow_state_version_id_idx on public.mira_workflow_state (version_id);
 create index mira_workflow_state_thread_id_idx
   on public.mira_workflow_state (thread_id) where thread_id is not null;
 create index mira_workflow_state_parent_run_id_idx
@@ -244,6 +243,8 @@ create index mira_workflow_state_leased_idx
   on public.mira_workflow_state (workflow_id, user_id) where leased_at is not null;
 comment on table public.mira_workflow_state is
   'The checkpoint of a run (same id as its ledger row): state object, open steps, lease and spend. Only the engine writes it.';
+comment on column public.mira_workflow_state.version_id is
+  'The frozen graph (private.workflow_versions); versions go only when their user goes, and the runs with them, so no key is checked.';
 comment on column public.mira_workflow_state.due_at is
   'When somebody should next look at this run: now or earlier = to be claimed, later = a lease or a timer runs until then, null = finished or waiting for somebody.';
 comment on column public.mira_workflow_state.lease_epoch is 'Raised by each claim; a worker that reports under an older epoch is refused.';

@@ -28,8 +28,9 @@
 -- text that is safe to keep ----------------------------------------------------------------------
 
 create function private.redact_text(p_text text) returns text
-language sql immutable parallel safe set search_path = '' as $$
-  select pg_catalog.regexp_replace(pg_catalog.regexp_replace(p_text,
+language plpgsql immutable parallel safe set search_path = '' as $$
+begin
+  return pg_catalog.regexp_replace(pg_catalog.regexp_replace(p_text,
     '\meyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*'
     || '|-----BEGIN [A-Z ]{1,40}-----[^-"]*(?:-----END [A-Z ]{1,40}-----)?'
     || '|\msk-[A-Za-z0-9_-]{16,}|\m[spr]k_(?:live|test)_[A-Za-z0-9]{10,}'
@@ -37,8 +38,8 @@ language sql immutable parallel safe set search_path = '' as $$
     || '|\mgithub_pat_[A-Za-z0-9_]{20,}|\mya29\.[A-Za-z0-9_-]{10,}|\m1//[A-Za-z0-9_-]{20,}'
     || '|\mAIza[A-Za-z0-9_-]{30,}|\mA[KS]IA[A-Z0-9]{16}\M|\mxox[abposr]-[A-Za-z0-9-]{10,}'
     || '|\m(?:[Bb]earer|[Bb]asic)\s+[A-Za-z0-9._~+/=-]{12,}', '[redacted]', 'g'),
-    '(\m[a-z][a-z0-9+.-]{1,20}://)[^\s/:@"]{1,200}:[^\s/@"]{1,200}@', '\1[redacted]@', 'g')
-$$;
+    '(\m[a-z][a-z0-9+.-]{1,20}://)[^\s/:@"]{1,200}:[^\s/@"]{1,200}@', '\1[redacted]@', 'g');
+end $$;
 comment on function private.redact_text(text) is
   'The text with everything shaped like a secret replaced (the shapes of functions-shared/observe/redact.ts).';
 
@@ -98,14 +99,15 @@ comment on function private.clip_text(text, integer) is
   'The text, cut to p_bytes of UTF-8 between characters and marked when it is longer.';
 
 create function private.clip_json(p_value jsonb, p_bytes integer) returns jsonb
-language sql immutable parallel safe set search_path = '' as $$
-  select case
+language plpgsql immutable parallel safe set search_path = '' as $$
+begin
+  return case
     when p_value is null or p_value = 'null' then '{}'
     when pg_catalog.octet_length(p_value::text) > p_bytes then pg_catalog.jsonb_build_object(
       'truncated', true, 'bytes', pg_catalog.octet_length(p_value::text))
     when pg_catalog.jsonb_typeof(p_value) <> 'object' then pg_catalog.jsonb_build_object('value', p_value)
-    else p_value end
-$$;
+    else p_value end;
+end $$;
 comment on function private.clip_json(jsonb, integer) is
   'A JSON object; a larger one is replaced by {truncated, bytes}, another kind of value is wrapped.';
 
@@ -123,13 +125,14 @@ comment on function private.check_status_change() is
   'Trigger(name, {from: [to, …]}): refuses status changes that are not listed, by name.';
 
 create function private.ordered_uuid() returns uuid
-language sql volatile parallel safe set search_path = '' as $$
-  select pg_catalog.encode(pg_catalog.set_bit(pg_catalog.set_bit(pg_catalog.overlay(
+language plpgsql volatile parallel safe set search_path = '' as $$
+begin
+  return pg_catalog.encode(pg_catalog.set_bit(pg_catalog.set_bit(pg_catalog.overlay(
     pg_catalog.uuid_send(pg_catalog.gen_random_uuid()),
     pg_catalog.substring(pg_catalog.int8send(
       (extract(epoch from pg_catalog.clock_timestamp()) * 1000)::bigint), 3),
-    1, 6), 52, 1), 53, 1), 'hex')::uuid
-$$;
+    1, 6), 52, 1), 53, 1), 'hex')::uuid;
+end $$;
 comment on function private.ordered_uuid() is
   'A version 7 uuid (RFC 9562 §5.7): new keys land at the right edge of an index instead of all over it.';
 

@@ -47,7 +47,7 @@ create table private.run_steps (
   node int not null,
   opened int not null,
   attempt smallint not null,
-  kind text not null check (kind in ('step', 'failed', 'retry', 'call', 'waiting')),
+  kind text not null,
   duration_ms int,
   created_at timestamptz not null default now(),
   output jsonb,
@@ -58,6 +58,7 @@ create table private.run_steps (
 );
 comment on table private.run_steps is
   'What happened in a run, one row per event: step done, step failed, retry, call inside a step, began to wait.';
+comment on column private.run_steps.kind is 'step (done), failed (for good), retry, call (inside a step), waiting (began to).';
 comment on column private.run_steps.opened is 'The event that opened the step; a fork finds the steps open at any moment with it.';
 comment on column private.run_steps.call is '{index, kind: model|tool, name, input, output, error, duration_ms}: replayed, not repeated, after a crash.';
 
@@ -269,6 +270,17 @@ end $$;
 comment on function private.write_log(uuid, uuid, text, text, text, text, jsonb) is
   'One line the engine itself words, in the run''s commentary.';
 
+-- What a tool was given or gave, fit to be kept: small values that hold no word at all skip the search.
+create function private.keep_json(p_value jsonb, p_bytes int default 16384) returns jsonb
+language plpgsql immutable set search_path = '' as $$
+begin
+  if p_value is null or pg_column_size(p_value) < 64 and p_value::text !~ '[A-Za-z0-9_+/-]{12}' then
+    return p_value;
+  end if;
+  return private.clip_json(private.redact_json(p_value), p_bytes);
+end $$;
+comment on function private.keep_json(jsonb, int) is 'A value redacted and clipped for the record; null stays null.';
+
 -- Lines, messages and tool calls a worker reported. They come from outside: redacted and clipped.
 create function private.write_reported(p_run public.mira_workflow_state, p_node private.version_nodes,
   p_seq int, p_attempt int, p_outcome jsonb) returns void
@@ -302,8 +314,8 @@ begin
     select p_run.user_id, p_run.id, (t ->> 'duration_ms')::numeric::bigint, p_attempt,
       case when t ? 'error' or t ->> 'status' in ('error', 'failed') then 'failed' else 'completed' end,
       left(coalesce(t ->> 'tool_name', v_name), 200), v_name,
-      private.clip_json(private.redact_json(t -> 'input'), 16384),
-      private.clip_json(private.redact_json(t -> 'output'), 16384),
+      private.keep_json(t -> 'input'),
+      private.keep_json(t -> 'output'),
       private.clip_text(private.redact_text(t #>> '{error}'), 4096),
       now() - make_interval(secs => coalesce((t ->> 'duration_ms')::numeric, 0)::float8 / 1000), now()
     from jsonb_array_elements(p_outcome -> 'tools') t;
@@ -313,8 +325,8 @@ begin
     values (p_run.user_id, p_run.id, (p_outcome ->> 'duration_ms')::numeric::bigint, p_attempt,
       case when p_outcome ? 'error' then 'failed' else 'completed' end,
       p_node.node #>> '{config,tool}', v_name,
-      private.clip_json(private.redact_json(p_outcome -> 'arguments'), 16384),
-      private.clip_json(private.redact_json(p_outcome -> 'output'), 16384),
+      private.keep_json(p_outcome -> 'arguments'),
+      private.keep_json(p_outcome -> 'output'),
       private.clip_text(private.redact_text(p_outcome #>> '{error,message}'), 4096),
       now() - make_interval(secs => coalesce((p_outcome ->> 'duration_ms')::numeric, 0)::float8 / 1000), now());
   end if;
@@ -349,12 +361,13 @@ end $$;
 comment on function private.spend(uuid, bigint, bigint) is 'Adds tokens and millionths of a dollar to a user''s day.';
 
 create function private.user_left(p_user_id uuid, out tokens bigint, out cost_micros bigint)
-language sql stable set search_path = '' as $$
-  select l.day_tokens - coalesce(s.tokens, 0), l.day_cost_micros - coalesce(s.cost_micros, 0)
+language plpgsql stable set search_path = '' as $$
+begin
+  select l.day_tokens - coalesce(s.tokens, 0), l.day_cost_micros - coalesce(s.cost_micros, 0) into tokens, cost_micros
   from private.user_limits l
   left join private.user_spend s on s.user_id = l.user_id and s.day = (now() at time zone 'utc')::date
-  where l.user_id = p_user_id
-$$;
+  where l.user_id = p_user_id;
+end $$;
 comment on function private.user_left(uuid) is 'What a user may still spend today; null = unlimited.';
 
 create function private.budget_left(r public.mira_workflow_state, p_spends boolean) returns jsonb
@@ -388,9 +401,10 @@ comment on function private.fail_run(public.mira_workflow_state, text, text, tex
 -- Moving ------------------------------------------------------------------------------------------------------
 
 create function private.enqueue(p_cursor jsonb, p_keys jsonb) returns jsonb
-language sql immutable set search_path = '' as $$
-  select p_cursor || jsonb_build_object('q', coalesce(p_cursor -> 'q', '[]') || p_keys)
-$$;
+language plpgsql immutable set search_path = '' as $$
+begin
+  return p_cursor || jsonb_build_object('q', coalesce(p_cursor -> 'q', '[]') || p_keys);
+end $$;
 comment on function private.enqueue(jsonb, jsonb) is 'The cursor with more nodes to enter.';
 
 -- A step succeeded: state reduced, recorded, closed. What follows goes to the end of the queue.
@@ -790,33 +804,41 @@ comment on function private.waiting(public.mira_workflow_state) is 'What an unfi
 
 -- Saving ------------------------------------------------------------------------------------------------------
 
--- Ledger and history follow the status; an ending tells the parent.
-create function private.follow_status(r public.mira_workflow_state, p_old text) returns void
+-- Ledger, history and commentary follow the status of a run.
+create function private.close_ledger(p_run_id uuid, p_user_id uuid, p_status text, p_step text, p_started_at timestamptz,
+  p_finished_at timestamptz, p_output jsonb, p_error text, p_steps int, p_tokens bigint, p_cost bigint) returns void
 language plpgsql set search_path = '' as $$
-declare
-  v_done boolean := r.status in ('completed', 'failed', 'cancelled');
-  v_step text := (select n.node ->> 'name' from private.version_nodes n
-    where n.version_id = r.version_id and (n.node ->> 'id')::uuid = r.current_node_id);
 begin
-  update public.workflow_executions e set current_state = r.status, current_step = v_step,
-    started_at = r.started_at, completed_at = r.finished_at, updated_at = now(),
-    results = case when r.status = 'completed' then r.output end, error_message = private.clip_text(r.error ->> 'message', 4096)
-  where e.id = r.id;
-  update public.task_history t set status = r.status, started_at = r.started_at, completed_at = r.finished_at,
-    result = case when r.status = 'completed' then private.clip_json(r.output, 65536) end,
-    error_message = private.clip_text(r.error ->> 'message', 4096),
-    duration_ms = (extract(epoch from r.finished_at - r.started_at) * 1000)::bigint
-  where t.user_id = r.user_id and t.id = r.id and t.status <> r.status;
-  if v_done then
-    perform private.write_log(r.user_id, r.id, 'evaluator', v_step,
-      case r.status when 'completed' then 'success' when 'failed' then 'error' else 'warning' end,
-      case r.status when 'completed' then 'Run completed.' when 'cancelled' then 'Run cancelled.'
-        else private.clip_text(private.redact_text(format('Run failed: %s', r.error ->> 'message')), 4096) end,
-      jsonb_build_object('steps', r.steps_used, 'tokens', r.tokens_used, 'cost_micros', r.cost_micros));
+  update public.workflow_executions e set current_state = p_status, current_step = p_step,
+    started_at = p_started_at, completed_at = p_finished_at, updated_at = now(),
+    results = p_output, error_message = p_error
+  where e.id = p_run_id;
+  update public.task_history t set status = p_status, started_at = p_started_at, completed_at = p_finished_at,
+    result = private.keep_json(p_output, 65536), error_message = p_error,
+    duration_ms = (extract(epoch from p_finished_at - p_started_at) * 1000)::bigint
+  where t.user_id = p_user_id and t.id = p_run_id and t.status <> p_status;
+  if p_finished_at is not null then
+    insert into public.execution_logs (user_id, task_id, agent_type, step, level, message, metadata)
+    values (p_user_id, p_run_id, 'evaluator', p_step,
+      case p_status when 'completed' then 'success' when 'failed' then 'error' else 'warning' end,
+      case p_status when 'completed' then 'Run completed.' when 'cancelled' then 'Run cancelled.'
+        else 'Run failed: ' || coalesce(p_error, '') end,
+      jsonb_build_object('steps', p_steps, 'tokens', p_tokens, 'cost_micros', p_cost));
   end if;
 end $$;
-comment on function private.follow_status(public.mira_workflow_state, text) is
-  'Brings ledger, task history and commentary in line with a run''s new status.';
+comment on function private.close_ledger(uuid, uuid, text, text, timestamptz, timestamptz, jsonb, text, int, bigint, bigint) is
+  'Brings ledger, task history and, at the end, the commentary in line with a run''s status.';
+
+create function private.follow_status(r public.mira_workflow_state) returns void
+language plpgsql set search_path = '' as $$
+begin
+  perform private.close_ledger(r.id, r.user_id, r.status,
+    (select n.node ->> 'name' from private.version_nodes n
+      where n.version_id = r.version_id and (n.node ->> 'id')::uuid = r.current_node_id),
+    r.started_at, r.finished_at, case when r.status = 'completed' then r.output end,
+    private.clip_text(private.redact_text(r.error ->> 'message'), 4000), r.steps_used, r.tokens_used, r.cost_micros);
+end $$;
+comment on function private.follow_status(public.mira_workflow_state) is 'private.close_ledger for a run at hand.';
 
 -- Write the checkpoint: keep, renew or give back the lease; follow the status.
 create function private.save(inout r public.mira_workflow_state, p_old text, p_lease interval default null)
@@ -857,7 +879,7 @@ begin
     output = r.output, error = r.error
   where s.id = r.id;
   if r.status <> p_old then
-    perform private.follow_status(r, p_old);
+    perform private.follow_status(r);
     if v_done and r.parent_run_id is not null then
       perform private.child_finished(r);
     end if;
@@ -988,9 +1010,9 @@ declare
   v_old text;
   v_tasks jsonb;
 begin
-  select * into r from public.mira_workflow_state
-    where id = p_run_id and due_at <= now() for update skip locked;
-  if not found then
+  -- by id alone: the planner must not be tempted by the index of live work
+  select * into r from public.mira_workflow_state where id = p_run_id for update skip locked;
+  if not found or r.due_at is null or r.due_at > now() then
     return '[]';
   end if;
   v_old := r.status;
@@ -1073,9 +1095,10 @@ end $$;
 comment on function private.reply(public.mira_workflow_state, jsonb, jsonb) is 'The common answer: run, status, tasks, and output, error or what it waits for.';
 
 create function private.lease(p_ms int) returns interval
-language sql immutable set search_path = '' as $$
-  select make_interval(secs => least(greatest(p_ms, 1000), 900000)::float8 / 1000)
-$$;
+language plpgsql immutable set search_path = '' as $$
+begin
+  return make_interval(secs => least(greatest(p_ms, 1000), 900000)::float8 / 1000);
+end $$;
 comment on function private.lease(int) is 'A lease of 1 second to 15 minutes.';
 
 -- Claim due runs and open items, fairly: users take turns. The walk starts at a random user and
@@ -1161,8 +1184,8 @@ comment on function private.claim_tasks(int, int, int, uuid, uuid) is
 -- Starting ----------------------------------------------------------------------------------------------------
 
 -- The row pair of a new run, in memory and in the ledger; the checkpoint is inserted by the caller.
-create function private.new_run(v private.workflow_versions, p_user_id uuid, p_input jsonb, p_options jsonb)
-returns public.mira_workflow_state
+create function private.new_run(v private.workflow_versions, p_user_id uuid, p_input jsonb, p_options jsonb,
+  p_status text default 'pending', p_step text default null) returns public.mira_workflow_state
 language plpgsql set search_path = '' as $$
 declare
   r public.mira_workflow_state;
@@ -1187,7 +1210,8 @@ begin
   r.updated_at := now();
   r.lease_epoch := 0;
   r.stalls := 0;
-  r.status := 'pending';
+  r.status := p_status;
+  r.started_at := case when p_status <> 'pending' then now() end;
   r.steps_used := 0;
   r.next_seq := 1;
   r.last_event := 1;
@@ -1198,22 +1222,23 @@ begin
   r.cursor := jsonb_build_object('o', '{}'::jsonb, 'q', jsonb_build_array(v.start_key));
   r.due_at := now() + make_interval(secs => coalesce((p_options ->> 'delay_ms')::float8, 0) / 1000);
   insert into public.workflow_executions (id, user_id, workflow_id, conversation_id, workflow_type, current_state,
-    participating_agents, workflow_config, execution_plan, created_at, updated_at)
-  values (r.id, p_user_id, v.workflow_id, p_options ->> 'conversation_id', v.graph ->> 'name', 'pending', v.agents,
+    current_step, started_at, participating_agents, workflow_config, execution_plan, created_at, updated_at)
+  values (r.id, p_user_id, v.workflow_id, p_options ->> 'conversation_id', v.graph ->> 'name', p_status, p_step, r.started_at, v.agents,
     jsonb_strip_nulls(jsonb_build_object('input', r.input, 'version', v.version, 'metadata', p_options -> 'metadata')),
     jsonb_strip_nulls(jsonb_build_object('priority', r.priority, 'budget', p_options -> 'budget',
       'parent_run_id', p_options -> 'parent_run_id', 'forked_from', p_options -> 'forked_from')), now(), now());
-  insert into public.task_history (id, user_id, execution_id, description, status)
-  values (r.id, p_user_id, r.id, private.clip_text(coalesce(nullif(v.graph ->> 'name', ''), 'workflow'), 8192), 'pending');
+  insert into public.task_history (id, user_id, execution_id, description, status, started_at)
+  values (r.id, p_user_id, r.id, coalesce(nullif(left(v.graph ->> 'name', 2000), ''), 'workflow'), p_status, r.started_at);
   return r;
 end $$;
-comment on function private.new_run(private.workflow_versions, uuid, jsonb, jsonb) is
+comment on function private.new_run(private.workflow_versions, uuid, jsonb, jsonb, text, text) is
   'A pending run of a version: ledger and history rows written, checkpoint returned for the caller to finish and insert.';
 
 create function private.insert_run(r public.mira_workflow_state) returns void
-language sql set search_path = '' as $$
-  insert into public.mira_workflow_state select r.*
-$$;
+language plpgsql set search_path = '' as $$
+begin
+  insert into public.mira_workflow_state select r.*;
+end $$;
 comment on function private.insert_run(public.mira_workflow_state) is 'Inserts a run''s checkpoint.';
 
 -- The version a start would use.
@@ -1246,14 +1271,18 @@ declare
   v_issued record;
   r public.mira_workflow_state;
   v private.workflow_versions;
+  n private.version_nodes;
+  v_straight boolean;
   v_user uuid := p_user_id;
   v_tasks jsonb := '[]';
   v_lease interval;
-  v_old text := 'pending';
+  v_old text;
   v_missing text;
   u record;
 begin
-  if p_idempotency_key is not null then
+  if length(p_idempotency_key) > 255 then
+    raise exception using errcode = 'PT422', message = 'idempotency_key_invalid', detail = 'An idempotency key has at most 255 characters.';
+  elsif p_idempotency_key is not null then
     select * into r from public.mira_workflow_state where user_id = v_user and idempotency_key = p_idempotency_key;
     if found then
       return private.reply(r, '[]', '{"created": false}');
@@ -1280,14 +1309,32 @@ begin
     raise exception using errcode = 'PT402', message = 'user_budget_exceeded', detail = 'Today''s budget of this user is spent.';
   end if;
   begin
-    r := private.new_run(v, v_user, p_input, p_options);
+    select m.* into n from private.version_nodes s
+      join private.version_nodes m on m.version_id = s.version_id and m.key = s.sole_target and m.type = 'tool'
+      where s.version_id = v.id and s.key = v.start_key;
+    v_straight := found and p_lease_ms > 0 and not p_options ? 'delay_ms' and v.limits ->> 'max_running' is null
+      and not exists (select from private.user_limits l where l.user_id = v_user);
+    r := private.new_run(v, v_user, p_input, p_options, case when v_straight then 'running' else 'pending' end, n.node ->> 'name');
     r.thread_id := p_thread_id;
     r.idempotency_key := p_idempotency_key;
-    if p_lease_ms > 0 and r.due_at <= now() and private.may_run(r) then
+    if v_straight and r.max_steps > 0 and r.deadline_at is null then
+      -- the first step is a tool and nothing limits the run: one insert, no move
       v_lease := private.lease(p_lease_ms);
       r.lease_epoch := 1;
       r.leased_at := now();
       r.due_at := now() + v_lease;
+      r.current_node_id := (n.node ->> 'id')::uuid;
+      r.steps_used := 1;
+      r.next_seq := 2;
+      r.cursor := jsonb_build_object('o', jsonb_build_object('1', jsonb_build_object('n', n.key, 'f', 1, 'i', 1)));
+      perform private.insert_run(r);
+      v_tasks := jsonb_build_array(private.task(r, n, 1, r.cursor #> '{o,1}', v_lease));
+    elsif p_lease_ms > 0 and r.due_at <= now() and private.may_run(r) then
+      v_lease := private.lease(p_lease_ms);
+      r.lease_epoch := 1;
+      r.leased_at := now();
+      r.due_at := now() + v_lease;
+      v_old := r.status;
       perform private.insert_run(r);
       r := private.wake(r);
       if r.status not in ('failed', 'completed') then
@@ -1347,6 +1394,92 @@ language sql immutable set search_path = '' as $$
 $$;
 comment on function private.refusal(uuid, text, text, jsonb) is 'The answer to a report that changes nothing, and why.';
 
+-- The straight road: a tool step that succeeded, alone in its run, with one successor that is a tool
+-- or the end. One read, one fenced write, and the same rows the long road writes; the fence is the
+-- event number, so no lock is taken ahead of the write. Null = take the long road.
+create function private.advance_straight(p_run_id uuid, p_epoch int, p_seq int, p_outcome jsonb, p_lease interval)
+returns jsonb
+language plpgsql set search_path = '' as $$
+declare
+  f record;
+  v_key text := p_seq::text;
+  v_entry jsonb;
+  v_state jsonb;
+  v_next jsonb;
+  v_output jsonb := p_outcome -> 'output';
+  v_arguments jsonb := p_outcome -> 'arguments';
+  v_ms int := (p_outcome ->> 'duration_ms')::numeric;
+  v_now timestamptz := now();
+begin
+  select s.user_id, s.workflow_id, s.thread_id, s.input, s.state_data, s.cursor, s.due_at, s.steps_used, s.max_steps, s.last_event,
+    s.next_seq, s.deadline_at, s.leased_at, s.status, s.lease_epoch, s.max_tokens, s.tokens_used, s.max_cost_micros, s.cost_micros, s.started_at,
+    n.key, n.node ->> 'name' as name, n.node #>> '{config,tool}' as tool, n.output_key, n.reducer,
+    m.key as m_key, m.node as m_node, m.type as m_type, m.timeout_ms as m_timeout_ms
+    into f
+  from public.mira_workflow_state s
+  join private.version_nodes n on n.version_id = s.version_id and n.key = (s.cursor #>> array['o', v_key, 'n'])::int
+  join private.version_nodes m on m.version_id = s.version_id and m.key = n.sole_target
+  where s.id = p_run_id and n.type = 'tool' and n.output_key <> '.'
+    and (m.type = 'tool' or (m.type = 'end' and s.parent_run_id is null));
+  if not found or f.lease_epoch <> p_epoch or f.leased_at is null or f.status <> 'running' then
+    return null;
+  end if;
+  v_entry := f.cursor #> array['o', v_key];
+  if f.cursor <> jsonb_build_object('o', jsonb_build_object(v_key, v_entry)) or v_entry ? 'k'
+    or (v_entry ->> 'i')::int is distinct from p_epoch or f.steps_used >= f.max_steps or f.deadline_at <= v_now then
+    return null;
+  end if;
+  v_state := case f.reducer when 'replace' then f.state_data || jsonb_build_object(f.output_key, coalesce(v_output, 'null'))
+    else private.reduce(f.state_data, f.output_key, f.reducer, v_output) end;
+  if v_state is null or pg_column_size(v_state) > 4194304 then
+    return null;
+  end if;
+
+  if f.m_type = 'end' then
+    v_next := case when f.m_node -> 'config' ? 'output' then private.pick(f.m_node #> '{config,output}', v_state, f.input) else v_state end;
+    update public.mira_workflow_state s set
+      finished_at = v_now, leased_at = null, due_at = null, stalls = 0, status = 'completed', updated_at = v_now,
+      last_event = f.last_event + 2, cursor = '{"o": {}}', state_data = v_state, output = v_next
+    where s.id = p_run_id and s.lease_epoch = p_epoch and s.last_event = f.last_event;
+  else
+    update public.mira_workflow_state s set
+      due_at = case when f.due_at < v_now + p_lease / 2 then v_now + p_lease else f.due_at end,
+      stalls = 0, updated_at = v_now, current_node_id = (f.m_node ->> 'id')::uuid,
+      steps_used = f.steps_used + 1, next_seq = f.next_seq + 1, last_event = f.last_event + 1, state_data = v_state,
+      cursor = jsonb_build_object('o', jsonb_build_object(f.next_seq::text,
+        jsonb_build_object('n', f.m_key, 'f', f.last_event + 1, 'i', p_epoch)))
+    where s.id = p_run_id and s.lease_epoch = p_epoch and s.last_event = f.last_event;
+  end if;
+  if not found then
+    return null;
+  end if;
+  insert into private.run_steps (run_id, event, seq, node, opened, attempt, kind, duration_ms, created_at, output)
+  values (p_run_id, f.last_event + 1, p_seq, f.key, (v_entry ->> 'f')::int, coalesce((v_entry ->> 'a')::smallint, 1), 'step',
+    v_ms, v_now, v_output);
+  insert into public.execution_logs (user_id, task_id, agent_type, step, level, message, metadata)
+  values (f.user_id, p_run_id, 'worker', f.name, 'success', f.name || ' done.', jsonb_build_object('seq', p_seq));
+  insert into public.tool_executions (user_id, run_id, duration_ms, attempt, status, tool_name, step, arguments, result,
+    started_at, completed_at)
+  values (f.user_id, p_run_id, v_ms, coalesce((v_entry ->> 'a')::int, 1), 'completed', f.tool, f.name,
+    private.keep_json(v_arguments), private.keep_json(v_output), v_now - make_interval(secs => coalesce(v_ms, 0)::float8 / 1000), v_now);
+  if f.m_type <> 'end' then
+    return jsonb_build_object('run_id', p_run_id, 'status', 'running', 'accepted', true, 'tasks', jsonb_build_array(jsonb_build_object(
+      'run_id', p_run_id, 'seq', f.next_seq, 'epoch', p_epoch, 'attempt', 1, 'key', p_run_id::text || ':' || f.next_seq::text,
+      'user_id', f.user_id, 'workflow_id', f.workflow_id, 'thread_id', f.thread_id,
+      'node', f.m_node, 'state', v_state, 'input', f.input,
+      'budget_left', jsonb_build_object('steps', f.max_steps - f.steps_used - 1, 'tokens', f.max_tokens - f.tokens_used,
+        'cost_micros', f.max_cost_micros - f.cost_micros,
+        'time_ms', (extract(epoch from f.deadline_at - clock_timestamp()) * 1000)::bigint),
+      'lease_until', v_now + p_lease,
+      'deadline_at', least(f.deadline_at, v_now + make_interval(secs => f.m_timeout_ms::float8 / 1000)))));
+  end if;
+  perform private.close_ledger(p_run_id, f.user_id, 'completed', f.name, f.started_at, v_now, v_next, null,
+    f.steps_used, f.tokens_used, f.cost_micros);
+  return jsonb_build_object('run_id', p_run_id, 'status', 'completed', 'accepted', true, 'tasks', '[]'::jsonb, 'output', v_next);
+end $$;
+comment on function private.advance_straight(uuid, int, int, jsonb, interval) is
+  'private.advance for the commonest step, a tool followed by a tool or the end; null when the step is not of that kind.';
+
 create function private.advance(p_run_id uuid, p_epoch int, p_seq int, p_outcome jsonb, p_lease interval) returns jsonb
 language plpgsql security definer set search_path = '' as $$
 declare
@@ -1363,6 +1496,12 @@ declare
   v_wait float8;
   v_call jsonb;
 begin
+  if p_outcome ? 'output' and not p_outcome ?| '{error,call,usage,messages,logs,tools,log}' then
+    v_call := private.advance_straight(p_run_id, p_epoch, p_seq, p_outcome, p_lease);
+    if v_call is not null then
+      return v_call;
+    end if;
+  end if;
   select * into r from public.mira_workflow_state where id = p_run_id for update;
   if not found then
     return private.refusal(p_run_id, null, 'run_not_found');
@@ -1532,7 +1671,7 @@ begin
     select r.user_id, r.id, (x ->> 'duration_ms')::numeric::bigint, greatest((x ->> 'attempt')::int, 1),
       case when x ? 'error' then 'failed' else 'completed' end, n.node #>> '{config,each,config,tool}',
       left((n.node ->> 'name') || ' ' || (x ->> 'idx'), 200),
-      private.clip_json(private.redact_json(x -> 'arguments'), 16384), private.clip_json(private.redact_json(x -> 'output'), 16384),
+      private.keep_json(x -> 'arguments'), private.keep_json(x -> 'output'),
       private.clip_text(private.redact_text(x #>> '{error,message}'), 4096), now(), now()
     from jsonb_array_elements(p_results) x where x ? 'arguments' or x ? 'error';
   end if;
@@ -1596,9 +1735,8 @@ begin
       end if;
       continue;
     end if;
-    select * into r from public.mira_workflow_state
-      where id = (x ->> 'run_id')::uuid and lease_epoch = (x ->> 'epoch')::int and leased_at is not null for update;
-    if not found then
+    select * into r from public.mira_workflow_state where id = (x ->> 'run_id')::uuid for update;
+    if not found or r.lease_epoch <> (x ->> 'epoch')::int or r.leased_at is null then
       v_lost := v_lost || (x -> 'run_id');
       continue;
     end if;
@@ -1636,7 +1774,8 @@ begin
         and i.attempt = t.attempt and i.due_at is not null;
     else
       update public.mira_workflow_state s set due_at = now(), leased_at = null, lease_epoch = lease_epoch + 1
-      where s.id = (x ->> 'run_id')::uuid and s.lease_epoch = (x ->> 'epoch')::int and s.leased_at is not null;
+      where s.id = (x ->> 'run_id')::uuid and s.lease_epoch = (x ->> 'epoch')::int
+        and s.status in ('running', 'waiting');
     end if;
     get diagnostics v_one = row_count;
     v_count := v_count + v_one;
@@ -2209,7 +2348,7 @@ begin
         'tasks_around', 'reply', 'lease', 'claim_tasks', 'new_run', 'insert_run', 'current_version', 'start_run',
         'create_child', 'refusal', 'advance', 'advance_batch', 'advance_items', 'renew_leases', 'release_runs', 'lock_run',
         'continue_run', 'resume_run', 'signal_run', 'cancel_run', 'fork_run', 'read_run', 'event_data', 'run_events',
-        'read_graph', 'validate_workflow', 'activate', 'redrive_runs', 'purge_runs'))
+        'read_graph', 'validate_workflow', 'activate', 'redrive_runs', 'purge_runs', 'advance_straight', 'close_ledger', 'enqueue', 'keep_json'))
       or (n.nspname = 'public' and p.proname in ('mira_start_run', 'mira_claim_tasks', 'mira_advance', 'mira_advance_items',
         'mira_advance_batch', 'mira_renew_leases', 'mira_release_runs', 'mira_resume_run', 'mira_signal_run',
         'mira_cancel_run', 'mira_fork_run', 'mira_read_run', 'mira_run_events', 'mira_read_graph',
