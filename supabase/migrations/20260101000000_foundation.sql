@@ -31,6 +31,10 @@ grant usage on schema private to authenticated, service_role;
 comment on schema private is 'Definer functions and server-only tables. Never exposed by the Data API.';
 
 alter default privileges revoke execute on functions from public;
+-- what hosted projects do since 2026-10-30: nothing new in public is granted to the API's roles by itself
+alter default privileges in schema public revoke all on tables from anon, authenticated, service_role;
+alter default privileges in schema public revoke all on sequences from anon, authenticated, service_role;
+alter default privileges in schema public revoke all on functions from anon, authenticated, service_role;
 
 -- the database role that sent the statement, also when read inside a definer function
 create or replace function private.invoking_role() returns text

@@ -75,7 +75,8 @@ begin
   return '00000000-0000-0000-0000-000000000000'::uuid || coalesce(v_desks, '{}');
 end $$;
 comment on function private.visible_lead_desks() is
-  'Whose leads the caller may see: their own; an administrator''s: everybody''s, and the nil uuid for unassigned ones.';
+  'Whose leads the caller may see: their own; an administrator''s: everybody''s, and the nil uuid for unassigned ones. '
+  'Definer: the list is read from all leads.';
 
 alter table public.leads enable row level security;
 revoke all on public.leads from public, anon, authenticated, service_role;

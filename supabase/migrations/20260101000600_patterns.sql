@@ -109,7 +109,8 @@ language plpgsql stable security definer set search_path = '' as $$
 begin
   return (select m.name from private.embedding_state s join private.embedding_models m on m.id = s.answering_id);
 end $$;
-comment on function private.answering_model() is 'The name of the model that answers searches now; null before the first vector.';
+comment on function private.answering_model() is 'The name of the model that answers searches now; null before the first vector. '
+  'Definer: people cannot read private tables.';
 
 -- a vector that can be searched: 1536 numbers, not all zero
 create function private.checked_embedding(p_embedding extensions.vector) returns extensions.vector
@@ -1418,7 +1419,8 @@ begin
   return private.answering_model();
 end $$;
 comment on function public.mira_answering_model() is
-  'Server only. The embedding model that answers searches now; null before the first vector.';
+  'Server only. The embedding model that answers searches now; null before the first vector. '
+  'Definer: people cannot read private tables.';
 
 -- ---------------------------------------------------------------------------------------------
 -- care

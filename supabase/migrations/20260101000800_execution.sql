@@ -397,7 +397,8 @@ begin
   return v_answer;
 end $$;
 comment on function private.write_execution_logs(uuid, jsonb) is
-  'Writes a batch of one owner''s logs in one statement, each id once: {accepted, duplicates, logs:[{id, seq}]}.';
+  'Writes a batch of one owner''s logs in one statement, each id once: {accepted, duplicates, logs:[{id, seq}]}. '
+  'Definer: the record is not a table that people write.';
 
 create function private.check_log(p_log jsonb) returns void
 language plpgsql immutable set search_path = '' as $$
@@ -544,7 +545,8 @@ begin
   return v_deleted;
 end $$;
 comment on function private.delete_old_execution_logs(uuid, integer, integer) is
-  'Deletes the oldest logs from the left end of an index; never reads or locks a young row beyond the first page.';
+  'Deletes the oldest logs from the left end of an index; never reads or locks a young row beyond the first page. '
+  'Definer: the record is not a table that people write.';
 
 create function public.delete_old_execution_logs(
   p_days integer default 90, p_limit integer default 10000, p_user_id uuid default null
@@ -630,7 +632,8 @@ begin
   return v_id;
 end $$;
 comment on function private.insert_task_history(uuid, text, uuid, text, text[], uuid, jsonb) is
-  'Creates a task once per (owner, id).';
+  'Creates a task once per (owner, id). '
+  'Definer: the record is not a table that people write.';
 
 create function private.check_task_status(p_status text) returns void
 language plpgsql immutable set search_path = '' as $$
@@ -692,7 +695,8 @@ begin
   return v_row;
 end $$;
 comment on function private.update_task_history_status(uuid, uuid, text, text, jsonb, text[], text[], text, bigint) is
-  'Moves a task on and adds what is given; nothing given is lost or overwritten with null.';
+  'Moves a task on and adds what is given; nothing given is lost or overwritten with null. '
+  'Definer: the record is not a table that people write.';
 
 create function public.update_task_history_status(
   p_task_id uuid, p_status text default null, p_output_summary text default null,
@@ -871,7 +875,8 @@ begin
     order by r.n;
 end $$;
 comment on function private.insert_documents(uuid, jsonb, uuid) is
-  'Stores a batch of documents in one statement, each id and each external id once, and returns their rows.';
+  'Stores a batch of documents in one statement, each id and each external id once, and returns their rows. '
+  'Definer: the record is not a table that people write.';
 
 create function public.batch_insert_generated_documents(
   p_documents jsonb, p_task_id uuid default null, p_user_id uuid default null
@@ -986,7 +991,8 @@ begin
   return v_id;
 end $$;
 comment on function private.start_tool_execution(uuid, text, uuid, uuid, uuid, text, jsonb, uuid) is
-  'Records that a tool call began, once per id.';
+  'Records that a tool call began, once per id. '
+  'Definer: the record is not a table that people write.';
 
 create function public.start_tool_execution(
   p_tool_name text, p_task_id uuid default null, p_run_id uuid default null,
@@ -1028,7 +1034,8 @@ begin
   return v_row;
 end $$;
 comment on function private.finish_tool_execution(uuid, uuid, text, jsonb, text, bigint) is
-  'Ends a tool call; the duration is measured on the database''s clock unless given.';
+  'Ends a tool call; the duration is measured on the database''s clock unless given. '
+  'Definer: the record is not a table that people write.';
 
 create function public.finish_tool_execution(
   p_id uuid, p_status text default 'completed', p_result jsonb default null,

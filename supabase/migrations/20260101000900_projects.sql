@@ -275,7 +275,8 @@ begin
   return v_row;
 end $$;
 comment on function private.touch_cli_session(uuid, uuid, boolean) is
-  'A sign of life, or the end, of a session that is still alive.';
+  'A sign of life, or the end, of a session that is still alive. '
+  'Definer: last_seen_at is the server''s.';
 
 create function public.update_cli_session_last_seen(p_session_id uuid, p_user_id uuid default null)
 returns public.cli_sessions
