@@ -7,6 +7,7 @@ import { cors } from "hono/cors";
 import type { Caller } from "../auth/caller.ts";
 import type { Database } from "../db/types.gen.ts";
 import { createLog, type Log } from "../observe/log.ts";
+import type { Bytes } from "./bytes.ts";
 import { Problem } from "./problem.ts";
 
 /** What a route finds on its context. */
@@ -25,7 +26,7 @@ export interface MiraEnv {
     /** Set by `allow`: Data API client with the service role. */
     admin: SupabaseClient<Database>;
     /** Set by `readBytes`: the body, read once. */
-    bodyBytes?: Uint8Array<ArrayBuffer>;
+    bodyBytes?: Bytes;
     /** Set by `idempotent`: stable id for the effect of this key, else undefined. */
     effectId?: string;
   };

@@ -12,6 +12,7 @@
 import type { MiddlewareHandler } from "hono";
 import { rpc } from "../db/rpc.ts";
 import type { MiraEnv } from "./app.ts";
+import type { Bytes } from "./bytes.ts";
 import { readBytes } from "./input.ts";
 import { Problem } from "./problem.ts";
 import { subjectOf } from "./rate_limit.ts";
@@ -71,7 +72,7 @@ export function idempotent(): MiddlewareHandler<MiraEnv> {
   };
 }
 
-async function sha256(bytes: Uint8Array<ArrayBuffer>): Promise<Uint8Array> {
+async function sha256(bytes: Bytes): Promise<Uint8Array> {
   return new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
 }
 

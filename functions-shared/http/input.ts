@@ -2,6 +2,7 @@
 
 import type { z } from "zod";
 import type { MiraContext } from "./app.ts";
+import type { Bytes } from "./bytes.ts";
 import { Problem, type ProblemField } from "./problem.ts";
 
 const MAX_DEPTH = 32;
@@ -12,7 +13,7 @@ const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
  *
  * @throws {Problem} 413 `body_too_large`, 415 `encoding_not_supported`.
  */
-export async function readBytes(c: MiraContext): Promise<Uint8Array<ArrayBuffer>> {
+export async function readBytes(c: MiraContext): Promise<Bytes> {
   if (c.var.bodyBytes) return c.var.bodyBytes;
   const encoding = c.req.header("content-encoding");
   if (encoding !== undefined && encoding !== "identity") {
@@ -23,12 +24,14 @@ export async function readBytes(c: MiraContext): Promise<Uint8Array<ArrayBuffer>
   if (Number(c.req.header("content-length") ?? 0) > max) throw tooLarge();
   const chunks: Uint8Array[] = [];
   let size = 0;
-  if (c.req.raw.body) {
-    for await (const chunk of c.req.raw.body) {
-      size += chunk.byteLength;
-      if (size > max) throw tooLarge();
-      chunks.push(chunk);
+  const reader = c.req.raw.body?.getReader();
+  for (let part = await reader?.read(); part && !part.done; part = await reader?.read()) {
+    size += part.value.byteLength;
+    if (size > max) {
+      await reader?.cancel();
+      throw tooLarge();
     }
+    chunks.push(part.value);
   }
   const bytes = new Uint8Array(size);
   let at = 0;
@@ -99,7 +102,7 @@ export function uuidParam(c: MiraContext, name: string): string {
  *
  * @throws {Problem} 400 `invalid_json`, 422 `json_too_deep` or `nul_character`.
  */
-export function parseJson(bytes: Uint8Array<ArrayBuffer>): unknown {
+export function parseJson(bytes: Bytes): unknown {
   let value: unknown;
   try {
     value = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));

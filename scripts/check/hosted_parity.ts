@@ -7,6 +7,7 @@
  * production.
  */
 
+import { newKeyring } from "../vault_keys.ts";
 import { npmTool } from "./npm_tool.ts";
 
 const ROOT = new URL("../../", import.meta.url).pathname;
@@ -139,7 +140,7 @@ async function tryOut(upload: Upload, deno: string): Promise<string[]> {
       SUPABASE_PUBLISHABLE_KEYS: '{"default":"sb_publishable_x"}',
       SUPABASE_SECRET_KEYS: '{"default":"sb_secret_x","cron":"sb_secret_y"}',
       SUPABASE_JWKS: '{"keys":[]}',
-      VAULT_KEYRING: JSON.stringify({ active: "1", keys: { "1": "A".repeat(43) } }),
+      VAULT_KEYRING: newKeyring(),
     },
     stdin: "piped",
     stdout: "piped",
