@@ -1,0 +1,44 @@
+/** A web service on this machine that counts what reaches it, by idempotency key. */
+
+/** One request that arrived. */
+export interface Arrival {
+  method: string;
+  path: string;
+  headers: Headers;
+  body: string;
+}
+
+/** Starts the service. `answer` decides what it says; by default 200 and an echo of the count. */
+export function startCountingServer(
+  answer: (arrival: Arrival, count: number) => Response | Promise<Response> = (_, count) =>
+    Response.json({ count }),
+) {
+  const arrivals: Arrival[] = [];
+  const server = Deno.serve({ port: 0, hostname: "127.0.0.1", onListen: () => {} }, async (raw) => {
+    const url = new URL(raw.url);
+    const arrival = {
+      method: raw.method,
+      path: url.pathname + url.search,
+      headers: new Headers(raw.headers),
+      body: await raw.text(),
+    };
+    arrivals.push(arrival);
+    return await answer(arrival, arrivals.length);
+  });
+  const { port } = server.addr as Deno.NetAddr;
+  return {
+    origin: `http://127.0.0.1:${port}`,
+    host: "127.0.0.1",
+    arrivals,
+    /** How often each idempotency key arrived. */
+    keys: () => {
+      const counts = new Map<string, number>();
+      for (const { headers } of arrivals) {
+        const key = headers.get("idempotency-key") ?? "none";
+        counts.set(key, (counts.get(key) ?? 0) + 1);
+      }
+      return counts;
+    },
+    close: () => server.shutdown(),
+  };
+}
