@@ -15,7 +15,7 @@ export interface ServedDatabase {
 export async function serveMigrated(home: string): Promise<ServedDatabase> {
   const database = await openPglite(undefined, await keptTemplate(home));
   // the linter judges by the schemas the Data API exposes, and is silent without them
-  await database.sql.exec("alter database postgres set pgrst.db_schemas = 'public'");
+  await database.sql.exec("set pgrst.db_schemas = 'public'");
   const { driver } = database.connection as unknown as {
     driver: ConstructorParameters<typeof PGLiteSocketServer>[0]["db"];
   };
