@@ -45,8 +45,14 @@ function main(args: string[]): void {
   };
   const [flag, id] = args;
   let ring: string;
-  if (flag === undefined) ring = newKeyring();
-  else if (flag === "--add") ring = addKey(current());
+  if (flag === undefined) {
+    if (Deno.env.get("VAULT_KEYRING")) {
+      throw new Error(
+        "VAULT_KEYRING holds a ring already: use --add, a new one would lose the old.",
+      );
+    }
+    ring = newKeyring();
+  } else if (flag === "--add") ring = addKey(current());
   else if (flag === "--remove" && id !== undefined) ring = removeKey(current(), id);
   else throw new Error("Usage: vault:keys [--add | --remove <key id>]");
   console.error("Run this line, and keep a copy of the ring in a safe place: without it every");

@@ -78,7 +78,6 @@ export async function openSecret(
   admin: SupabaseClient<Database>,
   ask: SecretRequest,
 ): Promise<Secret | undefined> {
-  const ring = await keyring();
   const deadline = Date.now() + (ask.patienceMs ?? PATIENCE_MS);
   for (let turn = 0;; turn++) {
     const row = await rpc<Opened | null>(admin, "mira_open_secret", {
@@ -101,7 +100,7 @@ export async function openSecret(
         if (fresh.outcome === "refreshed") return open(fresh.accessToken, fresh.expiresAt);
       }
       return open(
-        await unseal(ring, row.wrapped_key, {
+        await unseal(await keyring(), row.wrapped_key, {
           userId: ask.userId,
           provider: ask.provider,
           field: row.field,

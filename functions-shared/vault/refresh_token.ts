@@ -12,8 +12,9 @@ import type { SupabaseClient } from "@supabase/supabase-js";
 import type { Database } from "../db/types.gen.ts";
 import { rpc } from "../db/rpc.ts";
 import { openForSealing } from "./data_key.ts";
-import { keyring } from "./keyring.ts";
+import { type Keyring, keyring } from "./keyring.ts";
 import { mask } from "./mask.ts";
+import type { Place } from "./place.ts";
 import { oauthClient, oauthProviders } from "./providers.ts";
 import { seal } from "./seal.ts";
 import { type FreshTokens, requestRefresh } from "./token_endpoint.ts";
@@ -74,23 +75,23 @@ export async function refreshToken(
   }
   if (lease.outcome !== "granted") return lease;
 
-  const ring = await keyring();
-  const place = { userId, provider, generation: lease.generation };
-  const old = await unseal(
-    ring,
-    lease.wrapped_key,
-    { ...place, field: "refresh_token" },
-    lease.ciphertext,
-  );
-  const answer = await requestRefresh(provider, definition, old, leaseMs * 2 / 3);
-  if (!answer.ok) {
-    const result = await rpc<string>(admin, "mira_fail_token_refresh", {
+  const fail = (isFinal: boolean, reason: string) =>
+    rpc<string>(admin, "mira_fail_token_refresh", {
       p_token_id: lease.token_id,
       p_holder: holder,
       p_generation: lease.generation,
-      p_is_final: answer.isFinal,
-      p_reason: answer.reason,
+      p_is_final: isFinal,
+      p_reason: reason,
     });
+  const place = { userId, provider, generation: lease.generation };
+  const { ring, old } = await openOld(lease, place).catch(async (error) => {
+    // what cannot be opened now may be opened with a mended key ring, but not every few seconds
+    await fail(false, "unreadable");
+    throw error;
+  });
+  const answer = await requestRefresh(provider, definition, old, leaseMs * 2 / 3);
+  if (!answer.ok) {
+    const result = await fail(answer.isFinal, answer.reason);
     if (result === "moved") return { outcome: "fresh" };
     if (result === "needs_reauth") return { outcome: "needs_reauth" };
     return { outcome: "failed", reason: answer.reason };
@@ -120,4 +121,13 @@ export async function refreshToken(
   return stored === null
     ? { outcome: "fresh" }
     : { outcome: "refreshed", accessToken, expiresAt: stored.expires_at };
+}
+
+async function openOld(
+  lease: { wrapped_key: string; ciphertext: string },
+  place: Omit<Place, "field">,
+): Promise<{ ring: Keyring; old: string }> {
+  const ring = await keyring();
+  const at: Place = { ...place, field: "refresh_token" };
+  return { ring, old: await unseal(ring, lease.wrapped_key, at, lease.ciphertext) };
 }

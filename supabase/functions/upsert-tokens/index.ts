@@ -20,13 +20,18 @@ import { idempotent } from "../../../functions-shared/http/idempotency.ts";
 import { readBody, uuidParam } from "../../../functions-shared/http/input.ts";
 import { Problem } from "../../../functions-shared/http/problem.ts";
 import { limit } from "../../../functions-shared/http/rate_limit.ts";
+import { createLog } from "../../../functions-shared/observe/log.ts";
 import { keyring } from "../../../functions-shared/vault/keyring.ts";
 import { storeApiKey } from "../../../functions-shared/vault/store_api_key.ts";
 import { storeToken } from "../../../functions-shared/vault/store_token.ts";
 
 const app = miraFunction("upsert-tokens");
 
-/** A ring that cannot be used is reported by the first request of any kind, not by the first write. */
+// a ring that cannot be used is told at the start, and to every request, not by the first write
+keyring().catch((error) => {
+  const { code, message } = error as Problem;
+  createLog({ function: "upsert-tokens" }).error(code, { detail: message });
+});
 app.use(async (_c, next) => {
   await keyring();
   await next();

@@ -206,6 +206,24 @@ fault(
   },
 );
 
+fault("the same at a provider with a reuse grace: nobody has to sign in again", async () => {
+  const userId = await personWithToken();
+  provider.delayMs = 1500;
+  provider.graceMs = 30_000;
+  const counts = await seen(async () => {
+    const before = provider.refreshCalls();
+    const holder = worker("refresh", userId);
+    while (provider.refreshCalls() === before) await new Promise((wake) => setTimeout(wake, 20));
+    await holder.kill();
+    provider.delayMs = 0;
+    const report = await storm(userId);
+    deepEqual(report.failures, []);
+    ok(report.secrets.every((secret) => provider.accepts(secret)));
+  });
+  provider.graceMs = 0;
+  deepEqual(counts, { calls: 2, reuses: 0 });
+});
+
 fault("three faults of the provider: four calls, everybody served", async () => {
   const userId = await personWithToken();
   provider.failures.push({ status: 503 }, { status: 503 }, { status: 429 });

@@ -26,6 +26,8 @@ export interface TokenProvider {
   delayMs: number;
   expiresIn: number;
   rotates: boolean;
+  /** For how long the last old refresh token still works without harm, as many providers grant. */
+  graceMs: number;
   close(): Promise<void>;
 }
 
@@ -33,6 +35,8 @@ interface Family {
   refresh: string;
   access: Set<string>;
   isRevoked: boolean;
+  /** The refresh token before this one, and when it was exchanged. */
+  former?: { refresh: string; at: number };
 }
 
 /** Starts the provider on a free port of this machine. */
@@ -68,9 +72,11 @@ export function startTokenProvider(): TokenProvider {
   }
 
   function refresh(given: string): Response {
-    const family = families.find((each) => each.refresh === given);
     const owner = used.get(given);
-    if (owner !== undefined) {
+    const isGraced = owner?.former?.refresh === given &&
+      Date.now() - owner.former.at < provider.graceMs;
+    const family = isGraced ? owner : families.find((each) => each.refresh === given);
+    if (!isGraced && owner !== undefined) {
       reuses++;
       owner.isRevoked = true;
     }
@@ -81,8 +87,11 @@ export function startTokenProvider(): TokenProvider {
     family.access.add(access_token);
     const answer = { access_token, token_type: "Bearer", expires_in: provider.expiresIn };
     if (!provider.rotates) return Response.json(answer);
-    used.set(given, family);
-    family.refresh = token("refresh");
+    if (!isGraced) {
+      used.set(given, family);
+      family.former = { refresh: given, at: Date.now() };
+      family.refresh = token("refresh");
+    }
     return Response.json({ ...answer, refresh_token: family.refresh });
   }
 
@@ -106,6 +115,7 @@ export function startTokenProvider(): TokenProvider {
     delayMs: 0,
     expiresIn: 3600,
     rotates: true,
+    graceMs: 0,
     close: () => server.shutdown(),
   };
   return provider;
