@@ -41,8 +41,22 @@ export function digestSessions(
   return digests.sort((a, b) => a.start - b.start || compareText(a.session_id, b.session_id));
 }
 
-function byTime(a: BehaviourEvent, b: BehaviourEvent): number {
-  return a.at - b.at || (a.order ?? 0) - (b.order ?? 0) || compareText(a.event_id, b.event_id);
+/** In one millisecond: what a person does comes before what it causes. */
+const CAUSE_FIRST = [
+  "input",
+  "click",
+  "form_submit",
+  "custom",
+  "error",
+  "page_leave",
+  "navigation",
+];
+
+/** The order of events, whatever the order of arrival. */
+export function byTime(a: BehaviourEvent, b: BehaviourEvent): number {
+  return a.at - b.at || (a.order ?? 0) - (b.order ?? 0) ||
+    CAUSE_FIRST.indexOf(a.event_type) - CAUSE_FIRST.indexOf(b.event_type) ||
+    compareText(a.event_id, b.event_id);
 }
 
 /** Digests one session: events in order, without a pause of `sessionIdle`. */

@@ -1,6 +1,6 @@
 /** From sessions to the routines a person repeats. */
 
-import { mineHabits } from "./mine_habits.ts";
+import { type Habit, mineHabits } from "./mine_habits.ts";
 import { parseToken } from "./normalise.ts";
 import { defaults, type Settings } from "./settings.ts";
 import { compareText } from "./statistics.ts";
@@ -65,7 +65,11 @@ export function learnHabits(window: Window, settings: Settings = defaults): Lear
     perOccurrence: false,
     settings: settings.habit,
   });
-  return habits.map((habit): LearnedPattern => {
+  const own = habits.filter((habit) => {
+    const made = habit.steps.filter((_, i) => !isConsequence(window, stretches, habit, i));
+    return made.length >= settings.habit.minLength;
+  });
+  return own.map((habit): LearnedPattern => {
     const seen = new Map<number, { at: number; event: string }>();
     for (const { sequence, positions } of habit.occurrences) {
       const { session, from } = stretches[sequence]!;
@@ -114,6 +118,26 @@ export function learnHabits(window: Window, settings: Settings = defaults): Lear
       metadata,
     };
   }).sort((a, b) => compareText(a.key, b.key));
+}
+
+/** How soon after a click or submit a page is the app's doing, in ms, and in which share of cases. */
+const CONSEQUENCE = { within: 1_000, share: 0.9 };
+
+/** Whether step `i` is the page that the click or submit before it leads to: no step of the person. */
+function isConsequence(
+  window: Window,
+  stretches: readonly Stretch[],
+  habit: Habit<string>,
+  i: number,
+): boolean {
+  if (i === 0 || !habit.steps[i]!.startsWith("navigation:")) return false;
+  if (!/^(?:click|form_submit):/.test(habit.steps[i - 1]!)) return false;
+  const soon = habit.occurrences.filter(({ sequence, positions }) => {
+    const { session, from } = stretches[sequence]!;
+    const after = window.sessions[session]!.token_after;
+    return after[from + positions[i]!]! - after[from + positions[i - 1]!]! < CONSEQUENCE.within;
+  });
+  return soon.length >= CONSEQUENCE.share * habit.occurrences.length;
 }
 
 function mostCommon(names: readonly string[]): string {

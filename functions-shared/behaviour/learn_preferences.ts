@@ -2,7 +2,7 @@
 
 import { unitKey } from "./contribution.ts";
 import { DAY, defaults, type Settings } from "./settings.ts";
-import { compareText, wilsonLower, wilsonUpper } from "./statistics.ts";
+import { compareText, tailOfPicks, wilsonLower, wilsonUpper } from "./statistics.ts";
 import type { Choice, LearnedPattern, Population } from "./types.ts";
 import { dayOf, naturalKey, rounded, weightOf, type Window } from "./window.ts";
 
@@ -69,6 +69,11 @@ export function learnPreferences(
     const share = first.decayed / total, margin = share - second / total;
     if (list.length < p.minSessions || days < p.minDays) continue;
     if (share < p.minShare || margin < p.minMargin) continue;
+    const confidence = wilsonLower(first.decayed, total, settings.wilsonZ);
+    const values = new Set(all.map((c) => c.value)).size;
+    // whoever picks at random has no preference, however the picks fell
+    const chance = values * tailOfPicks(first.k, list.length, 1 / Math.max(2, values));
+    if (chance > (drifted ? p.driftChance : p.chance)) continue;
     const { module, page, control } = list[0]!;
     const n = others.get(key)?.n ?? 0;
     const k = others.get(unitKey.value(module, page, control, value))?.k ?? 0;
@@ -82,7 +87,7 @@ export function learnPreferences(
       key: naturalKey(module, page, control),
       variant: value,
       module,
-      confidence: wilsonLower(first.decayed, total, settings.wilsonZ),
+      confidence,
       frequency: first.k,
       last_detected_at: evidence[0]!.at,
       evidence: evidence.slice(0, settings.evidence).map((c) => c.event_id),

@@ -104,7 +104,8 @@ export function learnStruggles(
     const k = hitIn.size, n = exposed.length;
     const kDecayed = weigh(hitIn), nDecayed = weigh(exposed);
     const confidence = wilsonLower(kDecayed, nDecayed, settings.wilsonZ);
-    if (confidence < s.minConfidence) continue;
+    // decay shrinks both counts and so widens the interval; that alone must not hide a struggle
+    if (Math.max(confidence, wilsonLower(k, n, settings.wilsonZ)) < s.minConfidence) continue;
     const tenantN = others.get(unitKey.page(module, page))?.n ?? 0;
     const tenantK = others.get(key)?.k ?? 0;
     if (tenantN >= s.tenantSessions && k / n < s.tenantRatio * (tenantK / tenantN)) continue;

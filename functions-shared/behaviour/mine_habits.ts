@@ -80,32 +80,48 @@ export function mineHabits<S>(
     const habit = describe(corpus, grown, settings, options);
     return habit ? [{ grown, habit, round }] : [];
   };
-  const picked: Habit<S>[] = [];
+  const picked: { pattern: number[]; habit: Habit<S> }[] = [];
+  let rounds = 0;
   let open = candidates(corpus, settings).flatMap((grown) => scored(grown, 0)).sort(byRank);
   while (picked.length < settings.maxHabits) {
     const best = open.shift();
     if (best === undefined) break;
-    if (best.round < picked.length) {
+    const { pattern, support, occurrences } = best.grown;
+    if (best.round < rounds) {
       // what is left of it after earlier picks; its rank can only have fallen (lazy greedy)
-      const rest = occurrencesOf(corpus, best.grown.pattern, settings.maxGap, left);
-      open = [...open, ...scored(rest, picked.length)].sort(byRank);
+      const rest = occurrencesOf(corpus, pattern, settings.maxGap, left);
+      open = [...open, ...scored(rest, rounds)].sort(byRank);
       continue;
     }
-    const chance = shuffles.support(best.grown.pattern, settings.maxGap);
+    const chance = shuffles.support(pattern, settings.maxGap);
     const spread = Math.max(chance.deviation, Math.sqrt(Math.max(chance.mean, 0.25)));
-    if (best.grown.occurrences.length <= chance.mean + settings.shuffleZ * spread) continue;
-    const whole = occurrencesOf(corpus, best.grown.pattern, settings.maxGap);
-    picked.push({ ...best.habit, optional: optionalSteps(corpus, whole, settings) });
-    for (const { sequence, positions } of best.grown.occurrences) {
+    if (occurrences.length <= chance.mean + settings.shuffleZ * spread) continue;
+    const whole = occurrencesOf(corpus, pattern, settings.maxGap);
+    // a habit that stands without some steps of one already picked: those steps are optional
+    const longer = picked.findIndex((p) =>
+      isPart(pattern, p.pattern) && 3 * pattern.length >= 2 * p.pattern.length
+    );
+    const habit = longer < 0 || whole.support === support
+      ? best.habit
+      : describe(corpus, whole, settings, options) ?? best.habit;
+    const entry = {
+      pattern,
+      habit: { ...habit, optional: optionalSteps(corpus, whole, settings) },
+    };
+    if (longer < 0) picked.push(entry);
+    else picked[longer] = entry;
+    rounds++;
+    for (const { sequence, positions } of occurrences) {
       for (const at of positions) left[sequence]![at] = -1;
     }
   }
-  return picked;
+  return picked.map(({ habit }) => habit);
 }
 
 interface Scored {
   grown: Grown;
   habit: { rank: number };
+  /** Picks made when it was scored. */
   round: number;
 }
 

@@ -1,11 +1,12 @@
 /**
  * What comes next: predictions of the next symbol of a sequence, from other sequences.
  *
- * Three views of the same history. The distance kernel counts which symbol follows which, at which
+ * Four views of the same history. The distance kernel counts which symbol follows which, at which
  * distance, and lets every symbol of the context vote for what it leads to about now (a soft DG).
  * The neighbours are the sequences that share most with the context, voting with what came after
- * (session k-nearest-neighbours, Jannach and Ludewig 2017, RecSys; close to CPT). Suffix matching
- * follows the longest context seen before (prediction by partial matching, Cleary and Witten
+ * (session k-nearest-neighbours, Jannach and Ludewig 2017, RecSys; close to CPT).
+ * The passages are the places where most of the context has just been, wherever in a sequence.
+ * Suffix matching follows the longest context seen before (prediction by partial matching, Cleary and Witten
  * 1984). Their mixture, and whether a symbol of the context may come again, are chosen on held-out
  * parts of the history itself, so that no data set needs hand-made parameters.
  *
@@ -14,6 +15,7 @@
 
 import { DistanceKernel } from "./distance_kernel.ts";
 import { Neighbours } from "./neighbours.ts";
+import { Passages } from "./passages.ts";
 import { SuffixMatch } from "./suffix_match.ts";
 import { hash } from "./statistics.ts";
 
@@ -27,33 +29,38 @@ export interface Prediction<S> {
 export interface NextPredictor<S> {
   /** Ranked predictions, best first; empty when nothing in the prefix is known. */
   next(prefix: readonly S[], limit?: number): Prediction<S>[];
-  /** The mixture chosen: weights of kernel, neighbours, suffixes; and whether repeats are allowed. */
+  /** The mixture chosen on the history. */
   readonly mixture: Mixture;
 }
 
 /** How the views are mixed. */
 export interface Mixture {
-  kernel: number;
-  neighbours: number;
-  suffixes: number;
+  /** Weights of kernel, neighbours, passages, suffixes. */
+  weights: Weights;
+  /** Whether a symbol of the context may come again. */
   repeats: boolean;
 }
+
+type Weights = readonly [kernel: number, neighbours: number, passages: number, suffixes: number];
 
 /** Symbols of the context that vote. */
 const CONTEXT = 8;
 /** Held-out questions the mixture is chosen on. */
 const QUESTIONS = 400;
-const MIXTURES: [number, number, number][] = [
-  [0.5, 0.5, 0],
-  [0.4, 0.4, 0.2],
-  [1, 0, 0],
-  [0, 1, 0],
-  [0, 0, 1],
-  [0.25, 0.75, 0],
-  [0.75, 0.25, 0],
-  [0.25, 0.25, 0.5],
-  [0.5, 0, 0.5],
-  [0, 0.5, 0.5],
+/** Mixtures to choose from; the first unless another is better. */
+const MIXTURES: readonly Weights[] = [
+  [0.4, 0.3, 0.3, 0],
+  [0.5, 0.5, 0, 0],
+  [0.5, 0, 0.5, 0],
+  [0, 0.5, 0.5, 0],
+  [1, 0, 0, 0],
+  [0, 1, 0, 0],
+  [0, 0, 1, 0],
+  [0, 0, 0, 1],
+  [0.25, 0.25, 0.25, 0.25],
+  [0.2, 0.1, 0.2, 0.5],
+  [0.5, 0, 0, 0.5],
+  [0, 0, 0.5, 0.5],
 ];
 
 /**
@@ -62,10 +69,11 @@ const MIXTURES: [number, number, number][] = [
  * @param history sequences of symbols, oldest first; symbols are compared by identity.
  * @param horizon a prediction is right, when choosing the mixture, if it comes within this many
  *   steps; nearer counts more. 1: strictly the next.
+ * @param questions held-out places the mixture is chosen on; fewer is faster.
  */
 export function trainNext<S>(
   history: readonly (readonly S[])[],
-  { horizon = 3 }: { horizon?: number } = {},
+  { horizon = 3, questions = QUESTIONS }: { horizon?: number; questions?: number } = {},
 ): NextPredictor<S> {
   const ids = new Map<S, number>();
   const symbols: S[] = [];
@@ -79,7 +87,7 @@ export function trainNext<S>(
       return id;
     })
   );
-  const mixture = chooseMixture(sequences, symbols.length, horizon);
+  const mixture = chooseMixture(sequences, symbols.length, horizon, questions);
   const views = new Views(sequences, symbols.length);
   return {
     mixture,
@@ -89,7 +97,7 @@ export function trainNext<S>(
         const id = ids.get(symbol);
         if (id !== undefined) context.push(id);
       }
-      const scores = mix(views.ask(context), mixture, context);
+      const scores = mix(views.ask(context, mixture.weights), mixture, context);
       const total = [...scores.values()].reduce((a, b) => a + b, 0);
       return rank(scores).slice(0, limit).map(([id, score]) => ({
         symbol: symbols[id]!,
@@ -122,22 +130,28 @@ export function predictNext<S>(
 /** Scores by symbol. */
 export type Scores = Map<number, number>;
 
+const NOBODY: Scores = new Map();
+
 class Views {
   readonly #kernel: DistanceKernel;
   readonly #neighbours: Neighbours;
+  readonly #passages: Passages;
   readonly #suffixes: SuffixMatch;
 
   constructor(sequences: readonly Int32Array[], symbols: number) {
     this.#kernel = new DistanceKernel(sequences, symbols);
     this.#neighbours = new Neighbours(sequences, symbols);
+    this.#passages = new Passages(sequences, symbols);
     this.#suffixes = new SuffixMatch(sequences, symbols);
   }
 
-  ask(context: readonly number[]): [Scores, Scores, Scores] {
+  /** Opinions of the views that count. */
+  ask(context: readonly number[], weights: Weights = [1, 1, 1, 1]): Scores[] {
     return [
-      normalised(this.#kernel.scores(context)),
-      normalised(this.#neighbours.scores(context)),
-      normalised(this.#suffixes.scores(context)),
+      weights[0] > 0 ? normalised(this.#kernel.scores(context)) : NOBODY,
+      weights[1] > 0 ? normalised(this.#neighbours.scores(context)) : NOBODY,
+      weights[2] > 0 ? normalised(this.#passages.scores(context)) : NOBODY,
+      weights[3] > 0 ? normalised(this.#suffixes.scores(context)) : NOBODY,
     ];
   }
 }
@@ -150,17 +164,15 @@ function normalised(scores: Scores): Scores {
 }
 
 function mix(
-  views: [Scores, Scores, Scores],
-  mixture: Mixture,
+  views: readonly Scores[],
+  { weights, repeats }: Mixture,
   context: readonly number[],
 ): Scores {
-  const weights = [mixture.kernel, mixture.neighbours, mixture.suffixes];
   const scores: Scores = new Map();
   views.forEach((view, v) => {
-    if (weights[v] === 0) return;
     for (const [id, score] of view) scores.set(id, (scores.get(id) ?? 0) + weights[v]! * score);
   });
-  if (!mixture.repeats) {
+  if (!repeats) {
     const fresh = new Map([...scores].filter(([id]) => !context.includes(id)));
     if (fresh.size > 0) return fresh;
   }
@@ -176,45 +188,48 @@ function chooseMixture(
   sequences: readonly Int32Array[],
   symbols: number,
   horizon: number,
+  questions: number,
 ): Mixture {
   const held: Int32Array[] = [], kept: Int32Array[] = [];
   sequences.forEach((sequence, i) =>
     (hash(String(i)) % 5 === 0 && sequence.length > 1 ? held : kept).push(sequence)
   );
-  const [kernel, neighbours, suffixes] = MIXTURES[0]!;
-  let best: Mixture = { kernel, neighbours, suffixes, repeats: false };
-  if (held.length === 0 || kept.length < 3) return { ...best, repeats: true };
+  if (held.length === 0 || kept.length < 3) return { weights: MIXTURES[8]!, repeats: true };
   const views = new Views(kept, symbols);
   const rate = new Float64Array(MIXTURES.length * 2);
-  const perSequence = Math.max(1, Math.ceil(QUESTIONS / held.length));
+  const perSequence = Math.ceil(questions / held.length);
   let asked = 0;
   for (const sequence of held) {
-    for (let q = 0; q < perSequence && asked < QUESTIONS; q++) {
+    for (let q = 0; q < perSequence && asked < questions; q++) {
       // from the end: that is where there is context
       const at = sequence.length - Math.min(horizon, sequence.length - 1) - q;
       if (at < 1) break;
       asked++;
       const context = [...sequence.subarray(Math.max(0, at - CONTEXT), at)];
       const answers = views.ask(context);
-      MIXTURES.forEach(([kernel, neighbours, suffixes], m) => {
-        for (const repeats of [false, true]) {
-          const scores = mix(answers, { kernel, neighbours, suffixes, repeats }, context);
-          let top = -1, most = -1;
-          for (const [id, score] of scores) {
-            if (score > most || score === most && id < top) [top, most] = [id, score];
-          }
-          const distance = sequence.subarray(at, at + horizon).indexOf(top);
-          if (distance >= 0) rate[m * 2 + Number(repeats)]! += distance === 0 ? 1 : 0.7;
-        }
+      rate.forEach((_, i) => {
+        const top = best(mix(answers, mixtureOf(i), context));
+        const distance = sequence.subarray(at, at + horizon).indexOf(top);
+        if (distance >= 0) rate[i]! += distance === 0 ? 1 : 0.7;
       });
     }
   }
-  let most = rate[0]! + Math.sqrt(asked) / 4; // the default unless clearly beaten
+  let chosen = 0;
   rate.forEach((score, i) => {
-    if (score <= most) return;
-    const [kernel, neighbours, suffixes] = MIXTURES[i >> 1]!;
-    best = { kernel, neighbours, suffixes, repeats: i % 2 === 1 };
-    most = score;
+    if (score > rate[chosen]!) chosen = i;
   });
-  return best;
+  return mixtureOf(chosen);
+}
+
+/** Even numbers exclude repeats, odd ones allow them. */
+function mixtureOf(i: number): Mixture {
+  return { weights: MIXTURES[i >> 1]!, repeats: i % 2 === 1 };
+}
+
+function best(scores: Scores): number {
+  let top = -1, most = -1;
+  for (const [id, score] of scores) {
+    if (score > most || score === most && id < top) [top, most] = [id, score];
+  }
+  return top;
 }

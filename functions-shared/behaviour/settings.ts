@@ -78,8 +78,11 @@ export interface PreferenceSettings {
   populationRatio: number;
   /** Changes away from the default that make it the person's own doing. */
   activeChanges: number;
-  /** Span of the drift test. */
+  /** Largest chance that somebody who picks at random, among the values seen, looks like this. */
+  chance: Share;
+  /** Span of the drift test, and its own largest chance: it looks at fewer sessions, and again. */
   driftDays: number;
+  driftChance: Share;
 }
 
 /** Thresholds of habit mining. */
@@ -159,7 +162,9 @@ export const defaults: Settings = {
     minMargin: 0.2,
     populationRatio: 1.2,
     activeChanges: 2,
+    chance: 0.11,
     driftDays: 14,
+    driftChance: 0.02,
   },
   habit: {
     maxGap: 2,

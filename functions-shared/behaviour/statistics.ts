@@ -45,6 +45,16 @@ export function tailPoisson(k: number, mu: number): number {
   return -(k * Math.log(k / mu) - k + mu);
 }
 
+/** P(X >= k) for `n` picks that each fall on one value with chance `p` (binomial, exact). */
+export function tailOfPicks(k: number, n: number, p: number): number {
+  let term = (1 - p) ** n, below = 0;
+  for (let i = 0; i < k; i++) {
+    below += term;
+    term *= (n - i) / (i + 1) * p / (1 - p);
+  }
+  return Math.max(0, 1 - below);
+}
+
 /** Weight of something `days` old that halves every `halfLife` days. */
 export function decay(days: number, halfLife: number): number {
   return Math.pow(0.5, Math.max(0, days) / halfLife);

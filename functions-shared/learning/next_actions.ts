@@ -32,12 +32,13 @@ export async function nextActions(
     p_session_id: sessionId,
   });
   const session = digestSessions(material.live.map(eventOf)).at(-1) ?? { tokens: [] };
-  const actions = trainNext(material.history, { horizon: 1 }).next(session.tokens, limit).map(
-    ({ symbol, probability }) => {
-      const { target, ...rest } = parseToken(symbol);
-      return { action: symbol, ...rest, target: target === "" ? null : target, probability };
-    },
-  );
+  const actions = trainNext(material.history, { horizon: 1, questions: 100 })
+    .next(session.tokens, limit).map(
+      ({ symbol, probability }) => {
+        const { target, ...rest } = parseToken(symbol);
+        return { action: symbol, ...rest, target: target === "" ? null : target, probability };
+      },
+    );
   const habits = material.habits.flatMap(({ id, sequence }) => {
     const step = stepsDone(sequence, session, session.tokens.length, defaults.habit.maxGap);
     if (step === 0) return [];

@@ -1,6 +1,7 @@
 /** A habit becomes a draft workflow and a behaviour pattern; nothing is activated. */
 
 import type { SupabaseClient } from "@supabase/supabase-js";
+import { byTime } from "../behaviour/digest.ts";
 import { draftGraph } from "../behaviour/draft_graph.ts";
 import { draftWorkflow } from "../behaviour/draft_workflow.ts";
 import type { PromoteResult } from "../contracts/learn_patterns.ts";
@@ -32,7 +33,7 @@ export async function promoteHabit(
     p_user_id: userId,
     p_pattern_id: patternId,
   });
-  const draft = draftWorkflow(habit, habit.sessions.map((rows) => rows.map(eventOf)));
+  const draft = draftWorkflow(habit, habit.sessions.map((rows) => rows.map(eventOf).sort(byTime)));
   const { nodes, edges, actions } = draftGraph(draft);
   const words = actions.map((a) => `${a.event_type.replace("_", " ")} ${a.target ?? a.page}`);
   const result = await rpc<Omit<PromoteResult, "dry_run">>(admin, "mira_promote_habit", {

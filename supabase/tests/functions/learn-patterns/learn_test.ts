@@ -65,12 +65,12 @@ async function send(stack: TestStack, user: TestUser, events: Sent[]): Promise<v
   }
 }
 
-// deno-lint-ignore no-explicit-any
 async function post(
   stack: TestStack,
   path: string,
   as: TestUser | "cron" | "secret",
   json: unknown = {},
+  // deno-lint-ignore no-explicit-any
 ): Promise<any> {
   const response = await stack.fetch(`/functions/v1/learn-patterns${path}`, { as, json });
   return { http: response.status, ...(await response.json()) };
