@@ -2,7 +2,6 @@
 
 import type { z } from "zod";
 import type { MiraContext } from "./app.ts";
-import { redactText } from "../observe/redact.ts";
 import type { Bytes } from "./bytes.ts";
 import { Problem, type ProblemField } from "./problem.ts";
 
@@ -147,10 +146,9 @@ function check<S extends z.ZodType>(
   const result = schema.safeParse(value);
   if (result.success) return result.data;
   const errors = result.error.issues.slice(0, 50).map((issue): ProblemField => ({
-    // names are the caller's text too, and a secret may stand where a name belongs
-    pointer: issue.path.length === 0 ? "" : redactText(pointerOf(issue.path)),
+    pointer: issue.path.length === 0 ? "" : pointerOf(issue.path),
     code: issue.code,
-    detail: redactText(issue.message),
+    detail: issue.message,
   }));
   const first = errors[0];
   const where = first?.pointer ? `${first.pointer}: ` : "";

@@ -6,6 +6,7 @@ import { openPglite, openPostgres, type StackDatabase } from "./database.ts";
 import { verifyJwtSettings } from "./function_settings.ts";
 import { functionEnv } from "./function_env.ts";
 import { hostFunctions } from "./functions.ts";
+import { createEmbedder } from "./embedder.ts";
 import { type Gateway, route } from "./gateway.ts";
 import { keptKeys, newKeys } from "./keys.ts";
 import { createLite, ensurePlatform } from "./platform.ts";
@@ -101,6 +102,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
       functions,
       verifyJwt: await verifyJwtSettings(),
       realtime,
+      embedder: createEmbedder(),
     };
     if (options.cron) {
       closers.push(

@@ -37,17 +37,20 @@ alter default privileges in schema public revoke all on sequences from anon, aut
 alter default privileges in schema public revoke all on functions from anon, authenticated, service_role;
 
 -- the database role that sent the statement, also when read inside a definer function
+-- (plpgsql, because a SQL function that sets its search_path is planned anew on every call)
 create or replace function private.invoking_role() returns text
-language sql stable set search_path = '' as $$
-  select coalesce(nullif(pg_catalog.current_setting('role', true), 'none'), session_user::text)
-$$;
+language plpgsql stable set search_path = '' as $$
+begin
+  return coalesce(nullif(pg_catalog.current_setting('role', true), 'none'), session_user::text);
+end $$;
 comment on function private.invoking_role() is
   'The database role in force outside any definer function: authenticated, anon, service_role, postgres.';
 
 create or replace function private.is_service() returns boolean
-language sql stable set search_path = '' as $$
-  select pg_catalog.pg_has_role(private.invoking_role(), 'service_role', 'usage')
-$$;
+language plpgsql stable set search_path = '' as $$
+begin
+  return pg_catalog.pg_has_role(private.invoking_role(), 'service_role', 'usage');
+end $$;
 comment on function private.is_service() is
   'True when the server itself asks (service_role or an owner of it), whatever the token claims say.';
 

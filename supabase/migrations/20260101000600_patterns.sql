@@ -16,7 +16,8 @@
 --
 -- Counters never touch a vector, an index or this file's side tables: `use_count`, `confidence` and
 -- the evidence counts are in no index, so their updates stay on the heap page (HOT). That is why the
--- seed's indexes on use_count and confidence are not here: one user's rows are sorted in memory.
+-- seed's indexes on use_count and confidence are not here: one user's rows are sorted in memory. Its GIN
+-- over whole `actions` documents is not here either: nothing asks for it and it costs a third of an insert.
 --
 -- Confidence is the mean of a Beta posterior: the first value is a prior worth two observations, and
 -- with n = success + partial + failure counted, one more outcome x moves it to
@@ -29,12 +30,16 @@ create table private.embedding_models (
   id smallint generated always as identity primary key,
   name text not null unique check (length(name) between 1 and 200),
   dimensions smallint not null default 1536 check (dimensions between 1 and 1536),
+  margin smallint not null generated always as (ceil(64 * sqrt(dimensions / 1536.0))) stored,
   created_at timestamptz not null default now()
 );
 comment on table private.embedding_models is
   'Embedding models by a small number that fits into the search index. Vectors of two models are never compared.';
 comment on column private.embedding_models.dimensions is
   'The model''s own dimensions; shorter vectors are stored zero-padded to 1536, which leaves cosine unchanged.';
+
+comment on column private.embedding_models.margin is
+  'Bits of Hamming distance beyond the k-th best that are re-ranked: four standard deviations of the noise at equal cosine, which a shorter model has less of.';
 
 create table private.embedding_state (
   is_single boolean primary key default true check (is_single),
@@ -104,6 +109,16 @@ end $$;
 comment on function private.embedding_model_id(text, int) is
   'The number of an embedding model, made on first sight. Null means the model that answers now.';
 
+create function private.known_model(p_name text) returns text
+language plpgsql security definer set search_path = '' as $$
+begin
+  if not exists (select from private.embedding_models m where m.name = p_name) then
+    return (select m.name from private.embedding_models m where m.id = private.embedding_model_id(p_name));
+  end if;
+  return p_name;
+end $$;
+comment on function private.known_model(text) is 'The same model name, now known; null becomes the model that answers.';
+
 create function private.answering_model() returns text
 language plpgsql stable security definer set search_path = '' as $$
 begin
@@ -158,9 +173,7 @@ create table public.behavior_patterns (
   partial_count int not null default 0 check (partial_count >= 0),
   failure_count int not null default 0 check (failure_count >= 0),
   aliases text[] not null default '{}' check (cardinality(aliases) <= 20),
-  other_contexts jsonb not null default '[]'::jsonb,
-  trigger_key uuid not null generated always as
-    (md5(lower(btrim(regexp_replace(trigger, '\s+', ' ', 'g'))))::uuid) stored
+  other_contexts jsonb not null default '[]'::jsonb
 ) with (fillfactor = 85);
 
 comment on table public.behavior_patterns is 'Stores learned workflow patterns for behavior intelligence';
@@ -177,14 +190,12 @@ comment on column public.behavior_patterns.aliases is
   'Other wordings of the same trigger, kept when near-duplicates merged.';
 comment on column public.behavior_patterns.other_contexts is
   'Other contexts the same procedure was recorded in; a context filter matches any of them.';
-comment on column public.behavior_patterns.trigger_key is
-  'Digest of the trigger without case and spacing: the same text is the same pattern even before it is embedded.';
 
 create index behavior_patterns_user_id_idx on public.behavior_patterns (user_id, created_at desc);
-create index behavior_patterns_user_id_trigger_key_idx on public.behavior_patterns (user_id, trigger_key);
+-- the same text, but for case, is the same trigger even before it is embedded
+create index behavior_patterns_user_id_trigger_idx on public.behavior_patterns (user_id, md5(lower(trigger)));
 create index behavior_patterns_final_outcome_idx on public.behavior_patterns (user_id, final_outcome);
 create index behavior_patterns_context_idx on public.behavior_patterns using gin (context jsonb_path_ops);
-create index behavior_patterns_actions_idx on public.behavior_patterns using gin (actions jsonb_path_ops);
 create index behavior_patterns_unembedded_idx on public.behavior_patterns (id) where trigger_embedding is null;
 
 create table public.memories (
@@ -220,9 +231,10 @@ create index memories_unembedded_idx on public.memories (id) where embedding is 
 
 create table private.recall_vectors (
   vid bigint generated always as identity primary key,
+  -- no foreign keys: only triggers write here, and a check would cost as much as the insert
   user_id uuid not null,
-  model_id smallint not null references private.embedding_models (id),
-  source smallint not null check (source in (1, 2)),
+  model_id smallint not null,
+  source smallint not null,
   source_id uuid not null,
   code bit(1536) not null,
   facets bigint not null,
@@ -243,7 +255,7 @@ comment on table private.recall_vectors is
 comment on column private.recall_vectors.source is '1 = behavior_patterns, 2 = memories.';
 comment on column private.recall_vectors.code is 'Sign bits of the embedding: 192 bytes that rank by Hamming distance.';
 comment on column private.recall_vectors.facets is
-  'Superimposed code (two bits a fact) of the contexts: a filter that asks for a bit not set here cannot match.';
+  'Superimposed code (two bits a fact) of the contexts: a filter on directory, project_type, branch or files that asks for a bit not set here cannot match.';
 comment on column private.recall_vectors.contexts is
   'The contexts with files under files_touched, as an array; null when empty. Decides a filter that the facets let pass.';
 comment on column private.recall_vectors.words is 'Hashes of the words, salted by user: an inverted index per tenant.';
@@ -252,7 +264,6 @@ comment on column private.recall_vectors.e is 'The embedding, unit length, half 
 -- one user's codes lie side by side here whatever order rows arrived in
 create index recall_vectors_code_idx on private.recall_vectors (user_id, model_id, source) include (code, facets, vid);
 create index recall_vectors_words_idx on private.recall_vectors using gin (words);
-create index recall_vectors_model_id_idx on private.recall_vectors (model_id);
 
 create table private.recall_receipts (
   user_id uuid not null references auth.users (id) on delete cascade,
@@ -271,8 +282,12 @@ create index recall_receipts_counted_at_idx on private.recall_receipts (counted_
 create function private.recall_contexts(p_context jsonb, p_others jsonb default null) returns jsonb
 language plpgsql immutable set search_path = '' as $$
 begin
-  if (p_context is null or p_context = '{}'::jsonb) and (p_others is null or p_others = '[]'::jsonb) then
-    return null;
+  if p_others is null or p_others = '[]'::jsonb then
+    if p_context is null or p_context = '{}'::jsonb then
+      return null;
+    elsif not p_context ? 'files' then
+      return pg_catalog.jsonb_build_array(p_context);
+    end if;
   end if;
   return (
     select pg_catalog.jsonb_agg(
@@ -287,22 +302,37 @@ comment on function private.recall_contexts(jsonb, jsonb) is
 
 create function private.recall_facets(p_contexts jsonb) returns bigint
 language plpgsql immutable set search_path = '' as $$
+declare
+  v_context jsonb;
+  v_text text;
+  v_hash bigint;
+  v_facets bigint := 0;
 begin
   if p_contexts is null then
     return 0;
   end if;
-  -- texts only: jsonb compares numbers by value, so 1 and 1.0 match but read differently
-  return coalesce((
-    select pg_catalog.bit_or((1::bigint << (h.hash & 63)::int) | (1::bigint << ((h.hash >> 6) & 63)::int))
-    from pg_catalog.jsonb_array_elements(p_contexts) c
-    cross join lateral pg_catalog.jsonb_each(
-      case when pg_catalog.jsonb_typeof(c.value) = 'object' then c.value else '{}'::jsonb end) f
-    cross join lateral pg_catalog.jsonb_array_elements(
-      case when pg_catalog.jsonb_typeof(f.value) = 'array' then f.value else pg_catalog.jsonb_build_array(f.value) end) x
-    cross join lateral (select pg_catalog.hashtextextended(f.key || '=' || (x.value #>> '{}'), 0) as hash) h
-    where pg_catalog.jsonb_typeof(x.value) = 'string'), 0);
+  for i in 0..pg_catalog.jsonb_array_length(p_contexts) - 1 loop
+    v_context := p_contexts -> i;
+    for v_key in 1..3 loop
+      v_text := case v_key when 1 then 'directory' when 2 then 'project_type' else 'branch' end;
+      -- texts only: jsonb compares numbers by value, so 1 and 1.0 match but read differently
+      if pg_catalog.jsonb_typeof(v_context -> v_text) = 'string' then
+        v_hash := pg_catalog.hashtextextended(v_context ->> v_text, v_key);
+        v_facets := v_facets | (1::bigint << (v_hash & 63)::int) | (1::bigint << ((v_hash >> 6) & 63)::int);
+      end if;
+    end loop;
+    if pg_catalog.jsonb_typeof(v_context -> 'files_touched') = 'array' then
+      v_facets := v_facets | coalesce((
+        select pg_catalog.bit_or((1::bigint << (h.hash & 63)::int) | (1::bigint << ((h.hash >> 6) & 63)::int))
+        from pg_catalog.jsonb_array_elements(v_context -> 'files_touched') f
+        cross join lateral (select pg_catalog.hashtextextended(f.value #>> '{}', 4) as hash) h
+        where pg_catalog.jsonb_typeof(f.value) = 'string'), 0);
+    end if;
+  end loop;
+  return v_facets;
 end $$;
-comment on function private.recall_facets(jsonb) is 'The superimposed code of an array of contexts.';
+comment on function private.recall_facets(jsonb) is
+  'The superimposed code of an array of contexts: directory, project_type, branch and files.';
 
 create function private.recall_words(p_user_id uuid, p_text text) returns bigint[]
 language plpgsql immutable set search_path = '' as $$
@@ -322,7 +352,7 @@ language plpgsql immutable set search_path = '' as $$
 declare
   v_json jsonb;
 begin
-  if p_content is json object then
+  if pg_catalog.left(p_content, 1) = '{' then
     v_json := p_content::jsonb;
     if pg_catalog.jsonb_typeof(v_json -> 'trigger') = 'string' and v_json ->> 'trigger' <> '' then
       return pg_catalog.jsonb_build_object(
@@ -333,7 +363,7 @@ begin
   end if;
   return pg_catalog.jsonb_build_object('trigger', p_content, 'actions', '[]'::jsonb, 'outcome', null);
 exception when others then
-  -- JSON that jsonb cannot hold (an escaped null character): a note like any other
+  -- not JSON after all, or JSON that jsonb cannot hold: a note like any other
   return pg_catalog.jsonb_build_object('trigger', p_content, 'actions', '[]'::jsonb, 'outcome', null);
 end $$;
 comment on function private.memory_procedure(text) is
@@ -353,16 +383,9 @@ comment on function private.action_sequence(jsonb) is 'The names of the first 64
 create function private.prepare_behavior_pattern() returns trigger
 language plpgsql security definer set search_path = '' as $$
 begin
-  if tg_op = 'INSERT' then
-    if new.success_count + new.partial_count + new.failure_count = 0 then
-      case new.final_outcome
-        when 'success' then new.success_count := 1;
-        when 'partial' then new.partial_count := 1;
-        else new.failure_count := 1;
-      end case;
-    end if;
-  elsif new.trigger is distinct from old.trigger and coalesce(
-    new.trigger_embedding operator(extensions.=) old.trigger_embedding, old.trigger_embedding is null and new.trigger_embedding is null) then
+  if tg_op = 'UPDATE' and new.trigger is distinct from old.trigger and coalesce(
+    new.trigger_embedding operator(extensions.=) old.trigger_embedding,
+    old.trigger_embedding is null and new.trigger_embedding is null) then
     new.trigger_embedding := null;
   end if;
   if new.trigger_embedding is null then
@@ -370,14 +393,11 @@ begin
     return new;
   end if;
   perform private.checked_embedding(new.trigger_embedding);
-  if new.embedding_model is null then
-    select m.name into new.embedding_model
-    from private.embedding_models m where m.id = private.embedding_model_id(null);
-  end if;
+  new.embedding_model := private.known_model(new.embedding_model);
   return new;
 end $$;
 comment on function private.prepare_behavior_pattern() is
-  'Trigger: checks the vector, names its model, drops it when the text changed, counts the first outcome.';
+  'Trigger: checks the vector, names its model, drops it when the text changed.';
 
 create function private.prepare_memory() returns trigger
 language plpgsql security definer set search_path = '' as $$
@@ -391,10 +411,7 @@ begin
     return new;
   end if;
   perform private.checked_embedding(new.embedding);
-  if new.embedding_model is null then
-    select m.name into new.embedding_model
-    from private.embedding_models m where m.id = private.embedding_model_id(null);
-  end if;
+  new.embedding_model := private.known_model(new.embedding_model);
   return new;
 end $$;
 comment on function private.prepare_memory() is
@@ -419,13 +436,23 @@ revoke all on private.recall_sources from public, anon, authenticated, service_r
 create function private.index_new_patterns() returns trigger
 language plpgsql security definer set search_path = '' as $$
 begin
+  -- as index_recall_row does, for a whole statement at once; spelled out, because every call of a
+  -- function costs more here than its work
   insert into private.recall_vectors (user_id, model_id, source, source_id, code, facets, contexts, words, e)
-  select n.user_id, private.embedding_model_id(n.embedding_model), 1, n.id,
-    extensions.binary_quantize(n.trigger_embedding)::bit(1536), private.recall_facets(c.contexts), c.contexts,
-    private.recall_words(n.user_id, n.trigger), extensions.l2_normalize(n.trigger_embedding)::extensions.halfvec(1536)
-  from new_rows n
-  cross join lateral (select private.recall_contexts(n.context, n.other_contexts) as contexts offset 0) c
-  where n.trigger_embedding is not null;
+  select n.user_id,
+    coalesce((select m.id from private.embedding_models m where m.name = n.embedding_model),
+      private.embedding_model_id(n.embedding_model)),
+    1, n.id, extensions.binary_quantize(n.trigger_embedding)::bit(1536),
+    case when n.context = '{}'::jsonb and n.other_contexts = '[]'::jsonb then 0
+      else private.recall_facets(private.recall_contexts(n.context, n.other_contexts)) end,
+    case when n.context = '{}'::jsonb and n.other_contexts = '[]'::jsonb then null
+      else private.recall_contexts(n.context, n.other_contexts) end,
+    array(select pg_catalog.hashtextextended(w, pg_catalog.uuid_hash_extended(n.user_id, 0))
+      from pg_catalog.unnest(pg_catalog.tsvector_to_array(
+        pg_catalog.to_tsvector('pg_catalog.simple', pg_catalog.left(n.trigger, 4000)))) w),
+    extensions.l2_normalize(case when extensions.vector_norm(n.trigger_embedding) = 0
+      then private.checked_embedding(n.trigger_embedding) else n.trigger_embedding end)::extensions.halfvec(1536)
+  from new_rows n where n.trigger_embedding is not null;
   return null;
 end $$;
 comment on function private.index_new_patterns() is 'Trigger: puts inserted patterns into the search index, one statement at a time.';
@@ -519,8 +546,9 @@ comment on function public.update_behavior_pattern_timestamp() is
 
 create trigger behavior_patterns_updated_at before update on public.behavior_patterns
   for each row execute function public.update_behavior_pattern_timestamp();
+-- only where the model has to be filled in; index_new_patterns checks the rest a statement at a time
 create trigger behavior_patterns_prepare_insert before insert on public.behavior_patterns
-  for each row execute function private.prepare_behavior_pattern();
+  for each row when ((new.trigger_embedding is null) <> (new.embedding_model is null)) execute function private.prepare_behavior_pattern();
 create trigger behavior_patterns_prepare_update
   before update of trigger, trigger_embedding, embedding_model on public.behavior_patterns
   for each row execute function private.prepare_behavior_pattern();
@@ -553,105 +581,103 @@ create trigger memories_index_truncate after truncate on public.memories
 -- ---------------------------------------------------------------------------------------------
 -- search
 
-create function private.recall_nearest(
-  p_user_id uuid, p_model_id smallint, p_sources smallint[], p_embedding extensions.vector,
-  p_count int, p_threshold double precision, p_context jsonb default null)
-returns table (source smallint, source_id uuid, similarity double precision)
-language plpgsql stable security definer
-set search_path = '' set plan_cache_mode = force_generic_plan as $$
+-- The scan: index entries nearest to a code, those within the margin of the p_count-th. Callers have
+-- checked the user and set plan_cache_mode: a generic plan per branch is twice as fast as planning.
+create function private.recall_scan(
+  p_user_id uuid, p_model_id smallint, p_margin int, p_sources smallint[], p_code bit, p_count int, p_contexts jsonb)
+returns bigint[]
+language plpgsql stable security definer set search_path = '' as $$
 #variable_conflict use_column
 declare
-  v_user uuid := private.acting_user(p_user_id);
-  v_code bit(1536) := extensions.binary_quantize(p_embedding)::bit(1536);
-  v_half extensions.halfvec(1536) := extensions.l2_normalize(p_embedding)::extensions.halfvec(1536);
-  v_count int := least(greatest(coalesce(p_count, 5), 1), 200);
-  v_floor double precision := 1.001 - p_threshold;
-  v_model smallint;
-  v_margin int;
-  v_cap int := greatest(400, 8 * v_count);
-  v_contexts jsonb;
-  v_facets bigint := 0;
+  v_cap int := greatest(400, 8 * p_count);
+  v_facets bigint;
   v_ids bigint[];
 begin
-  -- four standard deviations of Hamming noise; a shorter model has fewer informative bits
-  select m.id, ceil(64 * sqrt(m.dimensions / 1536.0)) into v_model, v_margin
-  from private.embedding_models m
-  where m.id = coalesce(p_model_id, (select s.answering_id from private.embedding_state s));
-
-  if p_context is null or p_context = '{}'::jsonb then
-    if v_user is not null then
-      v_ids := array(
+  if p_contexts is null then
+    if p_user_id is not null then
+      return array(
         with near as materialized (
-          select v.vid, v.code operator(extensions.<~>) v_code as bits
+          select v.vid, v.code operator(extensions.<~>) p_code as bits
           from private.recall_vectors v
-          where v.user_id = v_user and v.model_id = v_model and v.source = any (p_sources)
+          where v.user_id = p_user_id and v.model_id = p_model_id and v.source = any (p_sources)
           order by 2 limit v_cap)
         select n.vid from near n
-        where n.bits <= coalesce((select n.bits from near n offset v_count - 1 limit 1), 1536) + v_margin);
-    elsif to_regclass(format('private.recall_vectors_graph_%s_idx', v_model)) is null then
-      v_ids := array(
+        where n.bits <= coalesce((select n.bits from near n offset p_count - 1 limit 1), 1536) + p_margin);
+    elsif to_regclass('private.recall_vectors_graph_' || p_model_id || '_idx') is null then
+      return array(
         with near as materialized (
-          select v.vid, v.code operator(extensions.<~>) v_code as bits
+          select v.vid, v.code operator(extensions.<~>) p_code as bits
           from private.recall_vectors v
-          where v.model_id = v_model and v.source = any (p_sources)
-          order by (v.code operator(extensions.<~>) v_code) + 0 limit v_cap)
+          where v.model_id = p_model_id and v.source = any (p_sources)
+          order by (v.code operator(extensions.<~>) p_code) + 0 limit v_cap)
         select n.vid from near n
-        where n.bits <= coalesce((select n.bits from near n offset v_count - 1 limit 1), 1536) + v_margin);
-    else
-      -- the graph is a partial index per model, so its number has to be a literal
-      perform set_config('hnsw.ef_search', '400', true);
-      execute format($graph$
-        select array(
-          with near as materialized (
-            select v.vid, v.source, v.code operator(extensions.<~>) $1 as bits
-            from private.recall_vectors v where v.model_id = %s
-            order by v.code operator(extensions.<~>) $1 limit $2)
-          select n.vid from near n
-          where n.source = any ($5)
-            and n.bits <= coalesce((select n.bits from near n order by n.bits offset $3 - 1 limit 1), 1536) + $4)
-        $graph$, v_model)
-      into v_ids using v_code, v_cap, v_count, v_margin, p_sources;
+        where n.bits <= coalesce((select n.bits from near n offset p_count - 1 limit 1), 1536) + p_margin);
     end if;
-    return query
-      select r.source, r.source_id, 1 - r.distance from (
-        select v.source, v.source_id, v.e operator(extensions.<=>) v_half as distance
-        from private.recall_vectors v where v.vid = any (v_ids)
-        order by 3 limit v_count) r
-      where r.distance <= v_floor;
-    return;
+    -- the graph is a partial index per model, so its number has to be a literal
+    perform set_config('hnsw.ef_search', '400', true);
+    execute format($graph$
+      select array(
+        with near as materialized (
+          select v.vid, v.source, v.code operator(extensions.<~>) $1 as bits
+          from private.recall_vectors v where v.model_id = %s
+          order by v.code operator(extensions.<~>) $1 limit $2)
+        select n.vid from near n
+        where n.source = any ($5)
+          and n.bits <= coalesce((select n.bits from near n order by n.bits offset $3 - 1 limit 1), 1536) + $4)
+      $graph$, p_model_id)
+    into v_ids using p_code::bit(1536), v_cap, p_count, p_margin, p_sources;
+    return v_ids;
   end if;
 
   -- a context: its facets act inside the scan, the contexts themselves decide; facets may let a
   -- stranger pass, so widen until enough rows truly match or nobody is left
-  v_contexts := private.recall_contexts(p_context);
-  v_facets := private.recall_facets(v_contexts);
+  v_facets := private.recall_facets(p_contexts);
   loop
-    if v_user is not null then
+    if p_user_id is not null then
       v_ids := array(
         select v.vid from private.recall_vectors v
-        where v.user_id = v_user and v.model_id = v_model and v.source = any (p_sources)
+        where v.user_id = p_user_id and v.model_id = p_model_id and v.source = any (p_sources)
           and (v.facets & v_facets) = v_facets
-        order by v.code operator(extensions.<~>) v_code limit v_cap);
+        order by v.code operator(extensions.<~>) p_code limit v_cap);
     else
       v_ids := array(
         select v.vid from private.recall_vectors v
-        where v.model_id = v_model and v.source = any (p_sources) and (v.facets & v_facets) = v_facets
-        order by (v.code operator(extensions.<~>) v_code) + 0 limit v_cap);
+        where v.model_id = p_model_id and v.source = any (p_sources) and (v.facets & v_facets) = v_facets
+        order by (v.code operator(extensions.<~>) p_code) + 0 limit v_cap);
     end if;
     exit when cardinality(v_ids) < v_cap or (
       select count(*) from private.recall_vectors v
-      where v.vid = any (v_ids) and v.contexts @> v_contexts) >= 4 * v_count;
+      where v.vid = any (v_ids) and v.contexts @> p_contexts) >= 4 * p_count;
     v_cap := v_cap * 8;
   end loop;
+  return array(
+    select v.vid from private.recall_vectors v where v.vid = any (v_ids) and v.contexts @> p_contexts);
+end $$;
+comment on function private.recall_scan(uuid, smallint, int, smallint[], bit, int, jsonb) is
+  'Index entries nearest to a code, of one user or (null) of everybody, within model, sources and contexts. Definer: the index is private.';
+
+create function private.recall_nearest(
+  p_user_id uuid, p_model_id smallint, p_sources smallint[], p_embedding extensions.vector,
+  p_count int, p_threshold double precision, p_context jsonb default null)
+returns table (source smallint, source_id uuid, similarity double precision)
+language plpgsql stable security definer rows 10
+set search_path = '' set plan_cache_mode = force_generic_plan as $$
+#variable_conflict use_column
+declare
+  v_half extensions.halfvec(1536) := extensions.l2_normalize(p_embedding)::extensions.halfvec(1536);
+  v_ids bigint[] := private.recall_scan(
+    p_user_id, p_model_id, (select m.margin from private.embedding_models m where m.id = p_model_id), p_sources,
+    extensions.binary_quantize(p_embedding), p_count, private.recall_contexts(p_context));
+begin
   return query
     select r.source, r.source_id, 1 - r.distance from (
       select v.source, v.source_id, v.e operator(extensions.<=>) v_half as distance
-      from private.recall_vectors v where v.vid = any (v_ids) and v.contexts @> v_contexts
-      order by 3 limit v_count) r
-    where r.distance <= v_floor;
+      from private.recall_vectors v where v.vid = any (v_ids)
+      order by 3 limit p_count) r
+    where 1 - r.distance >= p_threshold;
 end $$;
 comment on function private.recall_nearest(uuid, smallint, smallint[], extensions.vector, int, double precision, jsonb) is
-  'The search core: nearest rows of the acting user (the service may leave the user out and search everybody). Definer, because the index is private; it never answers for another user.';
+  'Nearest rows of one user in one model''s space, by half-precision cosine. Definer: the index is private. Callers have checked the user.';
 
 create function public.find_similar_patterns(
   query_embedding extensions.vector(1536), match_threshold double precision default 0.7,
@@ -659,27 +685,52 @@ create function public.find_similar_patterns(
 returns table (
   id uuid, trigger text, context jsonb, actions jsonb, final_outcome text,
   confidence double precision, use_count int, similarity double precision)
-language plpgsql stable security invoker
+language plpgsql stable security invoker rows 5 set search_path = '' as $$
+begin
+  return query select * from private.find_similar_patterns(query_embedding, match_threshold, match_count, p_user_id);
+end $$;
+comment on function public.find_similar_patterns(extensions.vector, double precision, int, uuid) is
+  'Seed 001: patterns most similar to an embedding. A user sees only their own; the service names a user or, with none, searches everybody''s. Threshold is clamped to [-1,1], count to [1,200].';
+
+create function private.find_similar_patterns(
+  p_embedding extensions.vector, p_threshold double precision, p_count int, p_user_id uuid)
+returns table (
+  id uuid, trigger text, context jsonb, actions jsonb, final_outcome text,
+  confidence double precision, use_count int, similarity double precision)
+language plpgsql stable security definer rows 5
 set search_path = '' set plan_cache_mode = force_generic_plan as $$
 #variable_conflict use_column
 declare
-  v_embedding extensions.vector := private.checked_embedding(query_embedding);
-  v_threshold double precision := least(greatest(coalesce(match_threshold, 0.7), -1), 1);
+  v_user uuid := private.acting_user(p_user_id);
+  v_embedding extensions.vector := private.checked_embedding(p_embedding);
+  v_half extensions.halfvec(1536) := extensions.l2_normalize(p_embedding)::extensions.halfvec(1536);
+  v_threshold double precision := least(greatest(coalesce(p_threshold, 0.7), -1), 1);
+  v_count int := least(greatest(coalesce(p_count, 5), 1), 200);
+  v_model private.embedding_models;
+  v_ids bigint[];
 begin
+  select m.* into v_model from private.embedding_models m
+  where m.id = (select s.answering_id from private.embedding_state s);
+  v_ids := private.recall_scan(
+    v_user, v_model.id, v_model.margin, '{1}', extensions.binary_quantize(v_embedding), v_count, null);
   return query
+    with winners as materialized (
+      select v.source_id, v.e operator(extensions.<=>) v_half as distance
+      from private.recall_vectors v where v.vid = any (v_ids)
+      order by 2 limit v_count)
     select z.* from (
       select p.id, p.trigger, p.context, p.actions, p.final_outcome, p.confidence, p.use_count,
         -- full precision for the winners; while a model is being replaced, only the index has the new vector
-        case when p.embedding_model = private.answering_model()
-          then 1 - (p.trigger_embedding operator(extensions.<=>) v_embedding) else r.similarity end as exact
-      from private.recall_nearest(p_user_id, null, '{1}', v_embedding, match_count, v_threshold) r
-      join public.behavior_patterns p on p.id = r.source_id
+        case when p.embedding_model = v_model.name
+          then 1 - (p.trigger_embedding operator(extensions.<=>) v_embedding) else 1 - w.distance end as exact
+      from winners w join public.behavior_patterns p on p.id = w.source_id
+      where w.distance <= 1.001 - v_threshold
       offset 0) z
     where z.exact >= v_threshold
     order by z.exact desc;
 end $$;
-comment on function public.find_similar_patterns(extensions.vector, double precision, int, uuid) is
-  'Seed 001: patterns most similar to an embedding. A user sees only their own; the service names a user or, with none, searches everybody''s. Threshold is clamped to [-1,1], count to [1,200].';
+comment on function private.find_similar_patterns(extensions.vector, double precision, int, uuid) is
+  'Body of find_similar_patterns. Definer: the index is private; answers for the acting user only (the service may leave the user out).';
 
 -- the words leg: rows that share one of the request's most telling words (identifiers, numbers, long words)
 create function private.recall_by_words(
@@ -929,7 +980,7 @@ create function private.add_evidence(p_pattern_id uuid, p_outcome text) returns 
 language plpgsql volatile security definer set search_path = '' as $$
 begin
   update public.behavior_patterns p set
-    confidence = least(1, (p.confidence * (2 + n.total) + private.outcome_value(p_outcome)) / (3 + n.total)),
+    confidence = least(1, round(((p.confidence * (2 + n.total) + private.outcome_value(p_outcome)) / (3 + n.total))::numeric, 9)),
     success_count = p.success_count + (p_outcome = 'success')::int,
     partial_count = p.partial_count + (p_outcome = 'partial')::int,
     failure_count = p.failure_count + (p_outcome = 'failed')::int,
@@ -937,6 +988,7 @@ begin
     final_outcome = case
       when 1 + case p_outcome when 'success' then p.success_count when 'partial' then p.partial_count else p.failure_count end
          > case p.final_outcome when 'success' then p.success_count when 'partial' then p.partial_count else p.failure_count end
+           + (n.total = 0)::int -- what was written without evidence counts as one observation
       then p_outcome else p.final_outcome end
   from (select b.id, b.success_count + b.partial_count + b.failure_count as total
         from public.behavior_patterns b where b.id = p_pattern_id for update) n
@@ -999,14 +1051,13 @@ language plpgsql volatile security definer set search_path = '' as $$
 #variable_conflict use_column
 declare
   v_user uuid := private.required_user(p_user_id);
-  v_trigger text := btrim(p_trigger);
+  v_trigger text := btrim(regexp_replace(p_trigger, '\s+', ' ', 'g'));
   v_context jsonb := coalesce(p_context, '{}'::jsonb);
   v_actions jsonb := coalesce(p_actions, '[]'::jsonb);
   v_tools text[];
   v_embedding extensions.vector := p_embedding;
   v_model smallint;
   v_model_name text := p_model;
-  v_key uuid := md5(lower(btrim(regexp_replace(p_trigger, '\s+', ' ', 'g'))))::uuid;
   v_twin uuid;
 begin
   if v_trigger is null or length(v_trigger) not between 1 and 8000 then
@@ -1042,7 +1093,7 @@ begin
 
   select p.id into v_twin from public.behavior_patterns p
   where p.user_id = v_user
-    and p.trigger_key = v_key
+    and md5(lower(p.trigger)) = md5(lower(v_trigger))
     and private.sequence_similarity(private.action_sequence(p.actions), v_tools) >= 0.8
   order by p.created_at limit 1;
   if v_twin is null and v_embedding is not null then
@@ -1056,9 +1107,12 @@ begin
 
   if v_twin is null then
     insert into public.behavior_patterns
-      (user_id, trigger, trigger_embedding, embedding_model, context, actions, final_outcome, confidence)
-    values (v_user, v_trigger, v_embedding, case when v_embedding is not null then v_model_name end,
-      v_context, v_actions, p_final_outcome, (2 * 0.7 + private.outcome_value(p_final_outcome)) / 3)
+      (user_id, trigger, trigger_embedding, embedding_model, context, actions, final_outcome, confidence,
+       success_count, partial_count, failure_count)
+    values (v_user, v_trigger, v_embedding, case when v_embedding is not null then coalesce(v_model_name, private.answering_model()) end,
+      v_context, v_actions, p_final_outcome,
+      round(((2 * 0.7 + private.outcome_value(p_final_outcome)) / 3)::numeric, 9),
+      (p_final_outcome = 'success')::int, (p_final_outcome = 'partial')::int, (p_final_outcome = 'failed')::int)
     returning behavior_patterns.id into v_twin;
     return query select p.id, false, p.confidence, p.use_count from public.behavior_patterns p where p.id = v_twin;
     return;
@@ -1068,7 +1122,7 @@ begin
   perform private.add_evidence(v_twin, p_final_outcome);
   update public.behavior_patterns p set use_count = p.use_count + 1, last_used_at = now() where p.id = v_twin;
   update public.behavior_patterns p set aliases = p.aliases || v_trigger
-  where p.id = v_twin and p.trigger_key <> v_key and v_trigger <> all (p.aliases) and cardinality(p.aliases) < 20;
+  where p.id = v_twin and lower(p.trigger) <> lower(v_trigger) and v_trigger <> all (p.aliases) and cardinality(p.aliases) < 20;
   update public.behavior_patterns p set other_contexts = p.other_contexts || jsonb_build_array(v_context)
   where p.id = v_twin and p.context <> v_context and v_context <> '{}'::jsonb
     and not p.other_contexts @> jsonb_build_array(v_context) and jsonb_array_length(p.other_contexts) < 20;
@@ -1117,8 +1171,8 @@ begin
   v_evidence := greatest(0, private.memory_number(v_metadata, 'evidence', 0));
   v_failed := greatest(0, private.memory_number(v_metadata, 'failures', 0)) + (p_outcome = 'failed')::int;
   v_metadata := v_metadata || jsonb_build_object(
-    'confidence', least(1, greatest(0, (private.memory_number(v_metadata, 'confidence', 0.7) * (2 + v_evidence)
-      + private.outcome_value(p_outcome)) / (3 + v_evidence))),
+    'confidence', least(1, greatest(0, round(((private.memory_number(v_metadata, 'confidence', 0.7) * (2 + v_evidence)
+      + private.outcome_value(p_outcome)) / (3 + v_evidence))::numeric, 9))),
     'evidence', v_evidence + 1, 'failures', v_failed);
   if v_failed > (v_evidence + 2) / 2 then
     v_metadata := v_metadata || '{"final_outcome": "failed"}'::jsonb;
@@ -1216,10 +1270,6 @@ begin
       and exists (select from private.recall_vectors o
         where o.source = v.source and o.source_id = v.source_id and o.model_id = v_model);
   end if;
-  if p_lease_seconds is not null then
-    v_state.leased_until := clock_timestamp() + make_interval(secs => least(p_lease_seconds, 600));
-  end if;
-
   -- 1. rows without any vector
   select jsonb_agg(jsonb_build_object('source', x.source, 'id', x.source_id, 'text', x.body)) into v_items from (
     (select 1::smallint as source, p.id as source_id, p.trigger as body from public.behavior_patterns p
@@ -1283,6 +1333,8 @@ begin
     end if;
   end if;
 
+  v_state.leased_until := case when v_items is not null and p_lease_seconds is not null
+    then clock_timestamp() + make_interval(secs => least(p_lease_seconds, 600)) end;
   update private.embedding_state s set answering_id = v_state.answering_id, target_id = v_state.target_id,
     cursor_source = v_state.cursor_source, cursor_id = v_state.cursor_id, is_sweeping = v_state.is_sweeping,
     leased_until = v_state.leased_until, changed_at = v_state.changed_at;
@@ -1340,10 +1392,10 @@ end $$;
 comment on function private.sweep_embeddings(smallint, int) is
   'After a move: brings a batch of the tables'' own vectors up to the model that answers; returns how many.';
 
-create function private.put_embeddings(p_model text, p_items jsonb) returns int
+create function private.put_embeddings(p_model text, p_dimensions int, p_items jsonb) returns int
 language plpgsql volatile security definer set search_path = '' as $$
 declare
-  v_model smallint := private.embedding_model_id(p_model);
+  v_model smallint := private.embedding_model_id(p_model, p_dimensions);
   v_item record;
   v_row record;
   v_embedding extensions.vector;
@@ -1392,7 +1444,7 @@ begin
   update private.embedding_state s set leased_until = null;
   return v_stored;
 end $$;
-comment on function private.put_embeddings(text, jsonb) is
+comment on function private.put_embeddings(text, int, jsonb) is
   'Stores a batch of embeddings handed out by embedding_work, unless the text has changed since; errors are noted. Definer: writes private tables.';
 
 create function public.mira_embedding_work(
@@ -1405,12 +1457,12 @@ end $$;
 comment on function public.mira_embedding_work(text, int, int, int) is
   'Server only. Next texts to embed: {state: work|busy|moving|sweeping|idle, items: [{source, id, text}]}. Leased, so two jobs do not pay twice.';
 
-create function public.mira_put_embeddings(p_model text, p_items jsonb) returns int
+create function public.mira_put_embeddings(p_model text, p_items jsonb, p_dimensions int default null) returns int
 language plpgsql volatile security invoker set search_path = '' as $$
 begin
-  return private.put_embeddings(p_model, p_items);
+  return private.put_embeddings(p_model, p_dimensions, p_items);
 end $$;
-comment on function public.mira_put_embeddings(text, jsonb) is
+comment on function public.mira_put_embeddings(text, jsonb, int) is
   'Server only. Stores [{source, id, text, embedding | error}] and gives the lease back; returns how many rows took their vector.';
 
 create function public.mira_answering_model() returns text
@@ -1591,10 +1643,10 @@ begin
     select p.oid::regprocedure from pg_proc p
     where p.pronamespace in ('public'::regnamespace, 'private'::regnamespace)
       and p.proname = any (array[
-        'embedding_model_id', 'answering_model', 'checked_embedding', 'recall_contexts', 'recall_facets', 'recall_words',
+        'embedding_model_id', 'known_model', 'answering_model', 'checked_embedding', 'recall_contexts', 'recall_facets', 'recall_words',
         'memory_procedure', 'action_sequence', 'prepare_behavior_pattern', 'prepare_memory', 'index_new_patterns',
         'index_new_memories', 'index_recall_row', 'reindex_pattern', 'reindex_memory', 'unindex_recall_rows',
-        'update_behavior_pattern_timestamp', 'recall_nearest', 'find_similar_patterns', 'recall_by_words',
+        'update_behavior_pattern_timestamp', 'recall_scan', 'recall_nearest', 'find_similar_patterns', 'recall_by_words',
         'recall_candidates', 'mira_recall_candidates', 'memory_outcome', 'memory_number', 'recall_patterns',
         'mira_recall_patterns', 'count_recalls', 'mira_count_recalls', 'increment_pattern_use_count', 'outcome_value',
         'add_evidence', 'sequence_similarity', 'record_pattern', 'mira_record_pattern', 'pattern_feedback',
@@ -1611,8 +1663,6 @@ end $grants$;
 grant execute on function
   public.find_similar_patterns(extensions.vector, double precision, int, uuid),
   public.increment_pattern_use_count(uuid),
-  private.recall_nearest(uuid, smallint, smallint[], extensions.vector, int, double precision, jsonb),
-  private.increment_pattern_use_count(uuid),
-  private.checked_embedding(extensions.vector),
-  private.answering_model()
+  private.find_similar_patterns(extensions.vector, double precision, int, uuid),
+  private.increment_pattern_use_count(uuid)
   to authenticated;

@@ -253,6 +253,8 @@ create policy scheduled_jobs_all_service on private.scheduled_jobs
 insert into private.scheduled_jobs (name, schedule, path, command) values
   ('mira-learn', '* * * * *', '/learn-patterns', null),
   ('mira-work', '10 seconds', '/run-workflow/work', null),
+  ('mira-embed', '* * * * *', '/find-patterns/embed', null),
+  ('mira-recall', '* * * * *', null, 'select private.tidy_recall()'),
   ('mira-record', '*/10 * * * *', null, 'select private.trim_record()'),
   ('mira-retention', '17 3 * * *', null, 'select private.run_retention()');
 

@@ -1,0 +1,3 @@
+export function plotRecall(_t: unknown, _r: number): string {
+  return "";
+}
