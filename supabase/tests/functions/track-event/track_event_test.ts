@@ -84,6 +84,16 @@ Deno.test("a bad event among good ones is refused by name and the others land", 
   equal((await stored(user.id)).length, 2);
 });
 
+Deno.test("a bad event that comes alone is the request's own error", async () => {
+  const user = await stack.newUser();
+  const { status, body } = await track(user, event({ event_type: "teleport" }));
+  equal(status, 422);
+  equal(body.errors[0].pointer, "/event_type");
+  const large = await track(user, event({ payload: { text: "x".repeat(9000) } }));
+  equal(large.body.code, "payload_too_large");
+  deepEqual(await stored(user.id), []);
+});
+
 Deno.test("a client clock that is wrong is corrected, and flagged beyond a day", async () => {
   const user = await stack.newUser();
   const at = (hoursOff: number, msAgo: number) =>
