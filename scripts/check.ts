@@ -21,6 +21,8 @@ const checks: [string, string, string[]][] = [
     ...served,
   ]],
   ["import rules", deno, ["run", "-A", "scripts/check/imports.ts"]],
+  ["generated types", deno, ["run", "-A", "scripts/types.ts", "--check"]],
+  ["advisors", deno, ["run", "-A", "scripts/check/advisors.ts"]],
   ["hosted parity", deno, ["run", "-A", "scripts/check/hosted_parity.ts"]],
 ];
 

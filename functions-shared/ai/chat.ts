@@ -9,6 +9,7 @@ import { costOf, estimateTokens, priceOf, type Usage } from "../workflow/usage.t
 import type { ChatEndpoint } from "./chat_endpoint.ts";
 import { ChatError } from "./chat_error.ts";
 import { collect } from "./chat_stream.ts";
+import { hideKeyInReply, KeyFilter } from "./hide_key.ts";
 import { asChatError } from "./chat_failure.ts";
 
 /** What to ask. */
@@ -122,20 +123,22 @@ async function ask(
     ...(request.idempotencyKey ? { headers: { "idempotency-key": request.idempotencyKey } } : {}),
   };
   const completions = client.chat.completions;
-  const { reply, usage, model } = options.onToken
+  const shown = options.onToken ? new KeyFilter(endpoint.key, options.onToken) : undefined;
+  const { reply, usage, model } = shown
     ? await collect(
       await completions.create(
         { ...body, stream: true, stream_options: { include_usage: true } },
         how,
       ),
-      options.onToken,
+      (text) => shown.push(text),
     )
     : whole(await completions.create({ ...body, stream: false }, how));
+  shown?.end();
   const input = usage?.prompt_tokens ?? estimateTokens(JSON.stringify(body.messages));
   const output = usage?.completion_tokens ?? estimateTokens(reply.content);
   const price = priceOf(endpoint.model, endpoint.prices);
   return {
-    reply,
+    reply: hideKeyInReply(reply, endpoint.key),
     usage: { input_tokens: input, output_tokens: output, cost_usd: costOf(price, input, output) },
     model: model ?? endpoint.model,
   };

@@ -4,6 +4,7 @@
  * @module
  */
 import { ChatError } from "./chat_error.ts";
+import { hideKey } from "./hide_key.ts";
 
 /**
  * The {@link ChatError} that a thrown value stands for.
@@ -54,8 +55,7 @@ export function asChatError(
 }
 
 function clean(text: string, key: string): string {
-  const bare = key.length >= 8 ? text.replaceAll(key, "[key]") : text;
-  return bare.replace(/\b(sk|gsk|key|rk)-[\w*-]{4,}/g, "[key]").slice(0, 300);
+  return hideKey(text, key).replace(/\b(sk|gsk|key|rk)-[\w*-]{4,}/g, "[key]").slice(0, 300);
 }
 
 /** `Retry-After` in milliseconds: seconds or an HTTP date, or OpenAI's `retry-after-ms`. */

@@ -47,13 +47,15 @@ export function labelOf(element: Element): string | undefined {
   return said ? cleanText(said) || undefined : undefined;
 }
 
-/** The area of the app: the nearest `data-mira-module`, else the first segment of the page. */
+/**
+ * The area of the app: the `data-mira-module` around the element, or for the page as a whole the first
+ * one in it; else the first segment of the page.
+ */
 export function moduleOf(element: Element | null, page: string): string {
   const at = "[data-mira-module]";
-  const marked = element?.closest(at) ?? globalThis.document?.querySelector(at);
-  return (marked?.getAttribute("data-mira-module") || page.split(/[/?#]/).filter(Boolean)[0] ||
-    "home")
-    .slice(0, 100);
+  const marked = element ? element.closest(at) : globalThis.document?.querySelector(at);
+  const named = marked?.getAttribute("data-mira-module");
+  return (named || page.split(/[/?#]/).filter(Boolean)[0] || "home").slice(0, 100);
 }
 
 function ownName(element: Element): string | null {

@@ -25,6 +25,7 @@ interface Early {
 export class Tracker {
   #user: string | null | undefined;
   #early: Early[] = [];
+  #latest = 0;
   #out: boolean;
 
   constructor(
@@ -54,7 +55,8 @@ export class Tracker {
   /** Records one sight; null when it may not be recorded or its payload is unfit. */
   record(sight: Sight): Note | null {
     if (this.#out || this.#user === null || isIgnored(sight.element ?? null)) return null;
-    const at = sight.at ?? Date.now();
+    // Later in this tab is later on paper too, even within a millisecond and after being held.
+    const at = this.#latest = Math.max(sight.at ?? Date.now(), this.#latest + 1);
     const page = (sight.page ?? this.page()).slice(0, 500);
     const target = sight.target ?? (sight.element && targetOf(sight.element));
     const payload = { ...sight.payload };

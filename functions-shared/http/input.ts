@@ -2,6 +2,7 @@
 
 import type { z } from "zod";
 import type { MiraContext } from "./app.ts";
+import { redactText } from "../observe/redact.ts";
 import type { Bytes } from "./bytes.ts";
 import { Problem, type ProblemField } from "./problem.ts";
 
@@ -146,9 +147,10 @@ function check<S extends z.ZodType>(
   const result = schema.safeParse(value);
   if (result.success) return result.data;
   const errors = result.error.issues.slice(0, 50).map((issue): ProblemField => ({
-    pointer: issue.path.length === 0 ? "" : pointerOf(issue.path),
+    // names are the caller's text too, and a secret may stand where a name belongs
+    pointer: issue.path.length === 0 ? "" : redactText(pointerOf(issue.path)),
     code: issue.code,
-    detail: issue.message,
+    detail: redactText(issue.message),
   }));
   const first = errors[0];
   const where = first?.pointer ? `${first.pointer}: ` : "";

@@ -759,10 +759,11 @@ declare
   n private.version_nodes;
   v_items jsonb;
 begin
+  select * into strict m from private.run_maps where run_id = p_run_id and seq = p_seq;
   with free as (
     select i.idx from private.run_items i
     where i.run_id = p_run_id and i.seq = p_seq and i.due_at <= now()
-    order by i.idx limit p_take for update skip locked
+    order by i.idx limit coalesce(p_take, m.batch) for update skip locked
   ), taken as (
     update private.run_items i set attempt = i.attempt + 1, due_at = now() + p_lease
     from free where i.run_id = p_run_id and i.seq = p_seq and i.idx = free.idx
@@ -773,7 +774,6 @@ begin
     return null;
   end if;
   select * into strict r from public.mira_workflow_state where id = p_run_id;
-  select * into strict m from private.run_maps where run_id = p_run_id and seq = p_seq;
   select * into strict n from private.version_nodes where version_id = m.version_id and key = m.node;
   r.tokens_used := r.tokens_used + m.tokens;
   r.cost_micros := r.cost_micros + m.cost_micros;
@@ -783,7 +783,7 @@ begin
   return private.task(r, n, p_seq, '{}', p_lease) || jsonb_build_object('items', v_items);
 end $$;
 comment on function private.take_items(uuid, int, int, interval) is
-  'Claims up to p_take items of a fan-out: a task with items [{idx, attempt, value}], or null.';
+  'Claims up to p_take items of a fan-out (null: its own batch size): a task with items [{idx, attempt, value}], or null.';
 
 create function private.waiting(r public.mira_workflow_state) returns jsonb
 language sql stable set search_path = '' as $$
@@ -1002,7 +1002,7 @@ comment on function private.may_run(public.mira_workflow_state) is
   'True when the workflow''s and the user''s limits on runs at work leave room for this one.';
 
 -- Claim one run that is due: new epoch, timers fired, ready steps issued. [] when it is not to be had.
-create function private.claim_run(p_run_id uuid, p_lease interval, p_item_batch int default 10) returns jsonb
+create function private.claim_run(p_run_id uuid, p_lease interval, p_item_batch int default null) returns jsonb
 language plpgsql set search_path = '' as $$
 declare
   v_issued record;
@@ -1044,7 +1044,7 @@ comment on function private.claim_run(uuid, interval, int) is
   'Claims one due run and returns its tasks (and those of runs it woke); [] when it is locked, not due or over a limit.';
 
 -- What else came up in the same transaction: items of fan-outs, children just made, a parent to go on with.
-create function private.tasks_around(r public.mira_workflow_state, p_lease interval, p_item_batch int default 10)
+create function private.tasks_around(r public.mira_workflow_state, p_lease interval, p_item_batch int default null)
 returns jsonb
 language plpgsql set search_path = '' as $$
 declare
@@ -1069,7 +1069,7 @@ begin
     end if;
   end loop;
   for v_id in select s.id from public.mira_workflow_state s
-    where s.parent_run_id = r.id and s.lease_epoch = 0 and s.due_at <= now() order by s.id limit p_item_batch loop
+    where s.parent_run_id = r.id and s.lease_epoch = 0 and s.due_at <= now() order by s.id limit coalesce(p_item_batch, 10) loop
     v_tasks := v_tasks || private.claim_run(v_id, p_lease, p_item_batch);
   end loop;
   return v_tasks;
@@ -1704,7 +1704,9 @@ begin
     end if;
     return private.reply(r, v_task);
   end if;
-  v_task := case when p_take > 0 then private.take_items(p_run_id, p_seq, p_take, p_lease) end;
+  if p_take is distinct from 0 then
+    v_task := private.take_items(p_run_id, p_seq, p_take, p_lease);
+  end if;
   return jsonb_build_object('run_id', p_run_id, 'status', r.status, 'accepted', true,
     'tasks', case when v_task is null then '[]' else jsonb_build_array(v_task) end);
 end $$;
@@ -2224,7 +2226,7 @@ begin
   return private.start_run(p_user_id, p_workflow_id, p_workflow,
     case when p_boxed then p_input -> 'value' else p_input end, p_thread_id, p_idempotency_key, p_options, p_lease_ms);
 end $$;
-create function public.mira_claim_tasks(p_limit int default 10, p_lease_ms int default 60000, p_item_batch int default 10,
+create function public.mira_claim_tasks(p_limit int default 10, p_lease_ms int default 60000, p_item_batch int default null,
   p_user_id uuid default null, p_run_id uuid default null) returns jsonb
 language plpgsql set search_path = '' as $$
 begin
@@ -2236,7 +2238,7 @@ language plpgsql set search_path = '' as $$
 begin
   return private.advance(p_run_id, p_epoch, p_seq, p_outcome, private.lease(p_lease_ms));
 end $$;
-create function public.mira_advance_items(p_run_id uuid, p_seq int, p_results jsonb, p_take int default 10,
+create function public.mira_advance_items(p_run_id uuid, p_seq int, p_results jsonb, p_take int default null,
   p_lease_ms int default 60000) returns jsonb
 language plpgsql set search_path = '' as $$
 begin

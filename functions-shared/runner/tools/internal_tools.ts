@@ -38,7 +38,11 @@ const log: ToolHandler = (args, context) => {
 
 /** Keeps a document among those of the run. The id comes from the key, so a repeat finds the first. */
 const saveDocument: ToolHandler = async (args, context) => {
-  const { document_type, title, url, service, external_id, metadata } = args;
+  const { document_type, title, url, service, external_id, metadata } = args as {
+    [name: string]: string | undefined;
+    document_type: string;
+    title: string;
+  };
   const id = await rpc<string>(context.admin, "insert_generated_document", {
     p_document_type: document_type,
     p_title: title,

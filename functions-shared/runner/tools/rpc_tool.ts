@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { rpc } from "../../db/rpc.ts";
+import { rpc, type RpcCall } from "../../db/rpc.ts";
 import { Problem } from "../../http/problem.ts";
 import { type ToolContext, type ToolDefinition, ToolError } from "./tool.ts";
 
@@ -24,11 +24,13 @@ export async function callSql(
   }
   const { user_parameter: user = "p_user_id", key_parameter: key } = definition.options;
   try {
-    return await rpc(context.admin, name, {
+    const named = {
       ...args,
       ...(user === null ? {} : { [String(user)]: context.userId }),
       ...(key === undefined ? {} : { [String(key)]: context.key }),
-    });
+    };
+    // an operator's function need not be one that the types know
+    return await rpc(context.admin, ...[name, named] as unknown as RpcCall);
   } catch (error) {
     if (!(error instanceof Problem)) throw error;
     throw new ToolError(error.code, error.message, { retryable: error.status >= 500 });

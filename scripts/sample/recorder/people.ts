@@ -77,7 +77,7 @@ const carla: Person = {
     await hand.choose("range", hand.chance.maybe(0.85) ? "month" : "year");
     await hand.press("by-source");
     await hand.press("export-csv");
-    if (hand.chance.maybe(0.45)) {
+    if (hand.chance.maybe(0.6)) {
       await hand.choose("range", "week");
       await hand.press("export-csv");
       if (hand.chance.maybe(0.5)) await hand.press("export-csv");

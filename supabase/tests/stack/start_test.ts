@@ -13,9 +13,14 @@ interface Running {
 }
 
 async function start(home: string, ...args: string[]): Promise<Running> {
+  return await startIn(ROOT, home, ...args);
+}
+
+async function startIn(root: string, home: string, ...args: string[]): Promise<Running> {
   const envFile = `${home}.env`;
   await Deno.remove(envFile).catch(() => {});
-  const child = command(home, "--port", "0", "--env-out", envFile, "--no-cron", ...args).spawn();
+  const child = command(root, home, "--port", "0", "--env-out", envFile, "--no-cron", ...args)
+    .spawn();
   let printed = "";
   const gather = async (stream: ReadableStream<Uint8Array>) => {
     for await (const chunk of stream) printed += new TextDecoder().decode(chunk);
@@ -47,9 +52,9 @@ async function start(home: string, ...args: string[]): Promise<Running> {
   throw new Error(`not started: ${printed}`);
 }
 
-function command(home: string, ...args: string[]): Deno.Command {
+function command(root: string, home: string, ...args: string[]): Deno.Command {
   return new Deno.Command(Deno.execPath(), {
-    args: ["run", "-A", `${ROOT}scripts/start.ts`, "--home", home, "--exit-with-stdin", ...args],
+    args: ["run", "-A", `${root}scripts/start.ts`, "--home", home, "--exit-with-stdin", ...args],
     stdin: "piped",
     stdout: "piped",
     stderr: "piped",
@@ -57,7 +62,7 @@ function command(home: string, ...args: string[]): Deno.Command {
 }
 
 async function fails(home: string, ...args: string[]): Promise<string> {
-  const child = command(home, ...args).spawn();
+  const child = command(ROOT, home, ...args).spawn();
   const [status, error] = await Promise.all([child.status, new Response(child.stderr).text()]);
   await child.stdin.close().catch(() => {});
   await child.stdout.cancel();
@@ -118,3 +123,62 @@ Deno.test("a folder that cannot be written and a database that cannot be reached
   ok(!said.includes("sesame"), "the password is not shown");
   await Deno.remove(file);
 });
+
+Deno.test("a changed function, or a module it shares, answers anew without a restart; broken code changes nothing", async () => {
+  const copy = `${await Deno.makeTempDir({ prefix: "mira-copy-" })}/`;
+  for (
+    const part of [
+      "deno.json",
+      "functions-shared",
+      "supabase/functions",
+      "supabase/migrations",
+      "supabase/config.toml",
+      "scripts",
+    ]
+  ) {
+    await copyInto(part, copy);
+  }
+  const stack = await startIn(copy, `${copy}.mira`, "--memory");
+  const title = async () => {
+    const response = await fetch(`${stack.url}/functions/v1/track-event/none`, {
+      headers: { apikey: stack.env["PUBLISHABLE_KEY"]! },
+    });
+    return (await response.json()).detail as string;
+  };
+  const until = async (wanted: string) => {
+    for (let i = 0; i < 150 && await title() !== wanted; i++) {
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    }
+    equal(await title(), wanted);
+  };
+  const shared = `${copy}functions-shared/http/app.ts`;
+  const original = await Deno.readTextFile(shared);
+  ok(original.includes("There is nothing at this path."));
+  await until("There is nothing at this path.");
+  await Deno.writeTextFile(
+    shared,
+    original.replace("There is nothing at this path.", "Changed while running."),
+  );
+  await until("Changed while running.");
+  await Deno.writeTextFile(shared, "this is not TypeScript {");
+  for (let i = 0; i < 100 && !stack.output().includes("not reloaded"); i++) {
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+  match(stack.output(), /functions not reloaded/);
+  equal(await title(), "Changed while running.");
+  await stack.end("SIGTERM");
+  await Deno.remove(copy, { recursive: true });
+});
+
+async function copyInto(path: string, target: string): Promise<void> {
+  const info = await Deno.stat(ROOT + path);
+  if (info.isFile) {
+    await Deno.mkdir((target + path).slice(0, (target + path).lastIndexOf("/")), {
+      recursive: true,
+    });
+    return await Deno.copyFile(ROOT + path, target + path);
+  }
+  for await (const entry of Deno.readDir(ROOT + path)) {
+    await copyInto(`${path}/${entry.name}`, target);
+  }
+}

@@ -1,0 +1,105 @@
+begin;
+grant execute on all functions in schema extensions to authenticated, service_role;
+select plan(27);
+
+insert into auth.users (id, email) values
+  ('a0000000-0000-4000-8000-000000000001', 'ann@example.com'),
+  ('b0000000-0000-4000-8000-000000000002', 'ben@example.com');
+insert into public.mira_tool_definitions (name, schema, function_path) values
+  ('echo', '{"type": "object"}', 'internal:echo') on conflict do nothing;
+-- a graph in two lines: nodes as {name: [type, config]}, edges as 'a>b' or 'a>b:label'
+create function pg_temp.graph(p_nodes jsonb, p_edges text, p_more jsonb default '{}') returns jsonb language sql as $$
+  select p_more || jsonb_build_object(
+    'nodes', (select jsonb_agg(jsonb_build_object('name', key, 'type', value ->> 0, 'config', coalesce(value -> 1, '{}'))) from jsonb_each(p_nodes)),
+    'edges', (select jsonb_agg(jsonb_build_object('source', m[1], 'target', m[2], 'condition_label', m[3]))
+      from regexp_matches(p_edges, '(\w+)>(\w+)(?::(\w+))?', 'g') m))
+$$;
+create function pg_temp.start(p_graph jsonb, p_input jsonb default '{}', p_options jsonb default '{}', p_lease int default 60000) returns jsonb
+language sql as $$ select public.mira_start_run('a0000000-0000-4000-8000-000000000001', p_workflow => p_graph, p_input => p_input, p_options => p_options, p_lease_ms => p_lease) $$;
+-- names of the tasks of a reply
+create function pg_temp.names(p_reply jsonb) returns text language sql as $$
+  select coalesce(string_agg(t #>> '{node,name}', ',' order by (t ->> 'seq')::int), '') from jsonb_array_elements(p_reply -> 'tasks') t $$;
+create function pg_temp.done(p_run uuid, p_seq int, p_output jsonb default '1') returns jsonb language sql as $$
+  select public.mira_advance(p_run, (select lease_epoch from public.mira_workflow_state where id = p_run), p_seq, jsonb_build_object('output', p_output)) $$;
+create function pg_temp.failed(p_run uuid, p_seq int, p_error jsonb) returns jsonb language sql as $$
+  select public.mira_advance(p_run, (select lease_epoch from public.mira_workflow_state where id = p_run), p_seq, jsonb_build_object('error', p_error)) $$;
+-- the clock of this transaction stands still: let a run's lease lapse, or its timers come
+create function pg_temp.lapse(p_run uuid) returns void language sql as $$
+  update public.mira_workflow_state set due_at = now() - interval '1 second', cursor = (
+    select jsonb_build_object('o', coalesce(jsonb_object_agg(key, case when value ? 'at' then value || '{"at": "2000-01-01"}' else value end), '{}'))
+      || (cursor - 'o') from jsonb_each(cursor -> 'o')) where id = p_run $$;
+create temp table run (name text primary key, id uuid, reply jsonb) on commit drop;
+
+create function pg_temp.mapper(p_more jsonb default '{}') returns jsonb language sql as $$ select pg_temp.graph(
+  jsonb_build_object('start', '["start"]'::jsonb, 'm', jsonb_build_array('map', '{"items":"$.list","each":{"type":"tool","config":{"tool":"echo"}},"batch":10}'::jsonb || p_more),
+    'after', '["tool",{"tool":"echo"}]'::jsonb, 'end', '["end",{"output":"$.m"}]'::jsonb), 'start>m m>after after>end') $$;
+create function pg_temp.results(p_task jsonb) returns jsonb language sql as $$
+  select jsonb_agg(jsonb_build_object('idx', i -> 'idx', 'attempt', i -> 'attempt', 'output', (i ->> 'value')::int * 2)) from jsonb_array_elements(p_task -> 'items') i $$;
+
+insert into run select 'empty', (x ->> 'run_id')::uuid, x from pg_temp.start(pg_temp.mapper(), '{"list":[]}') x;
+select is(pg_temp.names(reply), 'after', 'an empty list is done at once') from run;
+select is((select state_data -> 'm' from public.mira_workflow_state s where s.id = run.id), '[]', 'with an empty result') from run;
+
+delete from run;
+insert into run select 'm', (x ->> 'run_id')::uuid, x from pg_temp.start(pg_temp.mapper(), jsonb_build_object('list', (select jsonb_agg(i) from generate_series(1, 25) i))) x;
+select is(jsonb_array_length(reply #> '{tasks,0,items}'), 10, 'the first batch comes with the reply') from run;
+select is(reply #>> '{tasks,0,node,type}', 'tool', 'each item is what the map says') from run;
+create temp table second as select public.mira_claim_tasks() -> 'tasks' -> 0 as task;
+select is((select task #>> '{items,0,idx}' from second), '10', 'another worker takes the next batch');
+create temp table third as select public.mira_advance_items(run.id, 1, pg_temp.results(task)) as r from run, second;
+select is((select jsonb_array_length(r #> '{tasks,0,items}') from third), 5, 'who returns a batch gets the rest');
+select is(public.mira_advance_items(run.id, 1, pg_temp.results(r #> '{tasks,0}')) -> 'tasks', '[]', 'then nothing is left to take') from run, third;
+select is(public.mira_advance_items(run.id, 1, pg_temp.results(task)) ->> 'status', 'running', 'a batch reported twice counts once') from run, second;
+select is((select remaining from private.run_maps where run_id = (select id from run)), 10, 'ten are still out');
+select is(pg_temp.names(public.mira_advance_items(id, 1, pg_temp.results(reply #> '{tasks,0}'))), 'after', 'the last batch joins') from run;
+select is(pg_temp.done(id, 2) -> 'output', (select jsonb_agg(i * 2) from generate_series(1, 25) i), 'results stand in the order of the items') from run;
+
+-- one poisoned item in a thousand
+delete from run;
+insert into run select 'p', (x ->> 'run_id')::uuid, x from pg_temp.start(pg_temp.mapper('{"max_failures":1,"batch":1000,"retry":{"max_attempts":2,"base_ms":0}}'),
+  jsonb_build_object('list', (select jsonb_agg(i) from generate_series(1, 1000) i))) x;
+create function pg_temp.poisoned(p_items jsonb) returns jsonb language sql as $$
+  select jsonb_agg(case when i ->> 'value' = '500' then (i - 'value') || '{"error":{"code":"poison","message":"bad"}}'
+    else (i - 'value') || jsonb_build_object('output', (i ->> 'value')::int) end) from jsonb_array_elements(p_items) i $$;
+select is(jsonb_array_length(reply #> '{tasks,0,items}'), 1000, 'a map may hand out all its items at once') from run;
+create temp table rest as select public.mira_advance_items(id, 1, pg_temp.poisoned(reply #> '{tasks,0,items}')) as reply from run;
+select is((select jsonb_path_query_array(reply, '$.tasks[*].items[*].idx') from rest), '[499]', 'only the poisoned item is tried again');
+select is((select pg_temp.names(public.mira_advance_items(run.id, 1, pg_temp.poisoned(rest.reply #> '{tasks,0,items}'))) from run, rest), 'after', 'and given up');
+select is((select state_data #> '{m,499}' from public.mira_workflow_state s where s.id = run.id), 'null', 'it is null in the result') from run;
+select is((select jsonb_array_length(state_data -> 'm') from public.mira_workflow_state s where s.id = run.id), 1000, 'and the other 999 are there') from run;
+
+-- failures beyond what is allowed
+delete from run;
+insert into run select 'f', (x ->> 'run_id')::uuid, x from pg_temp.start(pg_temp.mapper(), '{"list":[1,2,3]}') x;
+select is(public.mira_advance_items(id, 1, '[{"idx":1,"attempt":1,"error":{"code":"bad","message":"no","retryable":false}}]') #>> '{error,code}', 'bad', 'one failure too many fails the step') from run;
+select is(public.mira_advance_items(id, 1, '[{"idx":0,"attempt":1,"output":1}]') ->> 'accepted', 'false', 'and late items change nothing') from run;
+select is(public.mira_redrive_runs(null, array[id]) ->> 'redriven', '1', 'driven again') from run;
+select is(jsonb_array_length(public.mira_claim_tasks(p_run_id => id) #> '{tasks,0,items}'), 3, 'the unfinished items come back') from run;
+select is(pg_temp.start(pg_temp.mapper(), '{"list":5}') #>> '{error,code}', 'map_items_not_array', 'a list that is none fails by name');
+
+-- each item a workflow of its own
+insert into public.mira_workflows (id, user_id, name) values ('c0000000-0000-4000-8000-000000000009', 'a0000000-0000-4000-8000-000000000001', 'child');
+insert into public.mira_workflow_nodes (id, workflow_id, type, name, config) values
+  ('d0000000-0000-4000-8000-000000000091', 'c0000000-0000-4000-8000-000000000009', 'start', 'start', '{}'),
+  ('d0000000-0000-4000-8000-000000000092', 'c0000000-0000-4000-8000-000000000009', 'tool', 't', '{"tool":"echo"}'),
+  ('d0000000-0000-4000-8000-000000000093', 'c0000000-0000-4000-8000-000000000009', 'end', 'end', '{"output":"$.t"}');
+insert into public.mira_workflow_edges (workflow_id, source_node_id, target_node_id) values
+  ('c0000000-0000-4000-8000-000000000009', 'd0000000-0000-4000-8000-000000000091', 'd0000000-0000-4000-8000-000000000092'),
+  ('c0000000-0000-4000-8000-000000000009', 'd0000000-0000-4000-8000-000000000092', 'd0000000-0000-4000-8000-000000000093');
+update public.mira_workflows set is_active = true;
+delete from run;
+insert into run select 'sub', (x ->> 'run_id')::uuid, x from pg_temp.start(pg_temp.graph(
+  '{"start":["start"],"s":["subworkflow",{"workflow_id":"c0000000-0000-4000-8000-000000000009","input":{"n":"$.n"}}],"end":["end"]}', 'start>s s>end'), '{"n":4}') x;
+select is(reply #> '{tasks,0,input}', '{"n":4}', 'a sub-workflow starts in its parent''s call') from run;
+select isnt(reply #>> '{tasks,0,run_id}', id::text, 'as a run of its own') from run;
+select is(pg_temp.done((reply #>> '{tasks,0,run_id}')::uuid, 1, '"child"') ->> 'status', 'completed', 'when it ends') from run;
+select is((select output from public.mira_workflow_state s where s.id = run.id), '{"n":4,"s":"child"}', 'its parent goes on') from run;
+delete from run;
+insert into run select 'subs', (x ->> 'run_id')::uuid, x from pg_temp.start(pg_temp.graph(
+  '{"start":["start"],"m":["map",{"items":"$.list","each":{"type":"subworkflow","config":{"workflow_id":"c0000000-0000-4000-8000-000000000009","input":{"n":"$.item"}}}}],"end":["end",{"output":"$.m"}]}', 'start>m m>end'), '{"list":[7,8]}') x;
+select is(jsonb_path_query_array(reply -> 'tasks', '$[*].input.n'), '[7,8]', 'a map of sub-workflows starts one per item') from run;
+do $$ declare t jsonb; begin for t in select jsonb_array_elements(reply -> 'tasks') from run loop perform pg_temp.done((t ->> 'run_id')::uuid, 1, t #> '{input,n}'); end loop; end $$;
+select is((select output from public.mira_workflow_state s where s.id = run.id), '[7,8]', 'and joins them in order') from run;
+
+select * from finish();
+rollback;

@@ -1,0 +1,95 @@
+begin;
+grant execute on all functions in schema extensions to authenticated, service_role;
+select plan(36);
+
+insert into auth.users (id, email) values
+  ('a0000000-0000-4000-8000-000000000001', 'ann@example.com'),
+  ('b0000000-0000-4000-8000-000000000002', 'ben@example.com');
+insert into public.mira_tool_definitions (name, schema, function_path) values
+  ('echo', '{"type": "object"}', 'internal:echo') on conflict do nothing;
+-- a graph in two lines: nodes as {name: [type, config]}, edges as 'a>b' or 'a>b:label'
+create function pg_temp.graph(p_nodes jsonb, p_edges text, p_more jsonb default '{}') returns jsonb language sql as $$
+  select p_more || jsonb_build_object(
+    'nodes', (select jsonb_agg(jsonb_build_object('name', key, 'type', value ->> 0, 'config', coalesce(value -> 1, '{}'))) from jsonb_each(p_nodes)),
+    'edges', (select jsonb_agg(jsonb_build_object('source', m[1], 'target', m[2], 'condition_label', m[3]))
+      from regexp_matches(p_edges, '(\w+)>(\w+)(?::(\w+))?', 'g') m))
+$$;
+create function pg_temp.start(p_graph jsonb, p_input jsonb default '{}', p_options jsonb default '{}', p_lease int default 60000) returns jsonb
+language sql as $$ select public.mira_start_run('a0000000-0000-4000-8000-000000000001', p_workflow => p_graph, p_input => p_input, p_options => p_options, p_lease_ms => p_lease) $$;
+-- names of the tasks of a reply
+create function pg_temp.names(p_reply jsonb) returns text language sql as $$
+  select coalesce(string_agg(t #>> '{node,name}', ',' order by (t ->> 'seq')::int), '') from jsonb_array_elements(p_reply -> 'tasks') t $$;
+create function pg_temp.done(p_run uuid, p_seq int, p_output jsonb default '1') returns jsonb language sql as $$
+  select public.mira_advance(p_run, (select lease_epoch from public.mira_workflow_state where id = p_run), p_seq, jsonb_build_object('output', p_output)) $$;
+create function pg_temp.failed(p_run uuid, p_seq int, p_error jsonb) returns jsonb language sql as $$
+  select public.mira_advance(p_run, (select lease_epoch from public.mira_workflow_state where id = p_run), p_seq, jsonb_build_object('error', p_error)) $$;
+-- the clock of this transaction stands still: let a run's lease lapse, or its timers come
+create function pg_temp.lapse(p_run uuid) returns void language sql as $$
+  update public.mira_workflow_state set due_at = now() - interval '1 second', cursor = (
+    select jsonb_build_object('o', coalesce(jsonb_object_agg(key, case when value ? 'at' then value || '{"at": "2000-01-01"}' else value end), '{}'))
+      || (cursor - 'o') from jsonb_each(cursor -> 'o')) where id = p_run $$;
+create temp table run (name text primary key, id uuid, reply jsonb) on commit drop;
+
+create function pg_temp.chain() returns jsonb language sql as $$
+  select pg_temp.graph('{"start":["start"],"a":["tool",{"tool":"echo"}],"b":["tool",{"tool":"echo"}],"end":["end"]}', 'start>a a>b b>end') $$;
+insert into run select 'x', (x ->> 'run_id')::uuid, x from pg_temp.start(pg_temp.chain(), '{"n": 1}') x;
+select is(pg_temp.names(reply), 'a', 'a start with a lease hands out the first task') from run;
+select is(reply #>> '{tasks,0,key}', id || ':1', 'with the key its side effects carry') from run;
+select is(pg_temp.names(public.mira_advance(id, 1, 1, '{"output": "A"}')), 'b', 'a report brings the next task') from run;
+select is(public.mira_advance(id, 1, 1, '{"output": "again"}') ->> 'reason', 'already_recorded', 'the same report again changes nothing') from run;
+select is(pg_temp.names(public.mira_advance(id, 1, 1, '{"output": "again"}')), 'b', 'and repeats the task whose answer was lost') from run;
+select is(public.mira_advance(id, 1, 9, '{"output": 1}') ->> 'reason', 'stale_step', 'a step nobody opened is refused') from run;
+
+-- the worker falls silent; another takes over
+select pg_temp.lapse(id) from run;
+select is(jsonb_path_query_array(public.mira_claim_tasks() -> 'tasks', '$[*].epoch'), '[2]', 'a lapsed lease is claimed under a new epoch');
+select is(public.mira_advance(id, 1, 2, '{"output": "late"}') ->> 'reason', 'stale_epoch', 'the first worker''s result is refused') from run;
+select is(public.mira_advance(id, 2, 2, '{"output": "B"}') -> 'output', '{"n": 1, "a": "A", "b": "B"}', 'the owner''s is kept') from run;
+select is(public.mira_advance(id, 2, 2, '{"output": "B"}') -> 'output', '{"n": 1, "a": "A", "b": "B"}', 'a lost last answer can be had again') from run;
+select is(public.mira_advance(id, 2, 2, '{"error": {"code": "x", "message": "late"}}') ->> 'reason', 'run_finished', 'nothing moves a finished run') from run;
+select is((select count(*) from private.run_steps s where s.run_id = run.id), 2::bigint, 'two steps were recorded') from run;
+select is((select array_agg(event order by event) from private.run_steps s where s.run_id = run.id), '{2,3}'::int[], 'their events have no gaps') from run;
+select is((select (e.current_state, e.results)::text from public.workflow_executions e where e.id = run.id), '(completed,"{""a"": ""A"", ""b"": ""B"", ""n"": 1}")', 'the ledger knows the end') from run;
+select is((select t.status from public.task_history t where t.id = run.id), 'completed', 'so does the history') from run;
+select is((select array_agg(message order by seq) from public.execution_logs l where l.task_id = run.id), '{"a done.","b done.","Run completed."}'::text[], 'the commentary tells it in order') from run;
+select is((select count(*) from public.tool_executions t where t.run_id = run.id and status = 'completed'), 2::bigint, 'each tool call has its row') from run;
+
+-- retries, the error edge, the dead end
+delete from run;
+insert into run select 'r', (x ->> 'run_id')::uuid, x from pg_temp.start(pg_temp.graph(
+  '{"start":["start"],"a":["tool",{"tool":"echo","retry":{"max_attempts":2,"base_ms":0}}],"rescue":["tool",{"tool":"echo"}],"end":["end"]}', 'start>a a>end a>rescue:error rescue>end')) x;
+select is(pg_temp.failed(id, 1, '{"code":"busy","message":"try later"}') #>> '{tasks,0,attempt}', '2', 'a failure is tried again') from run;
+select is(pg_temp.names(pg_temp.failed(id, 1, '{"code":"busy","message":"token sk-abcdefghijklmnopqrstuvwx"}')), 'rescue', 'attempts spent: the error edge') from run;
+select is((select state_data #>> '{error,code}' from public.mira_workflow_state s where s.id = run.id), 'busy', 'the state says what happened') from run;
+select ok(not exists (select from public.execution_logs where message like '%sk-abc%'), 'no secret reaches the commentary');
+select is(pg_temp.failed(id, 2, '{"code":"broken","message":"no","retryable":false}') #>> '{error,code}', 'broken', 'a final error without an edge fails the run') from run;
+select is(public.mira_redrive_runs(null, array[id]) ->> 'redriven', '1', 'a dead letter can be driven again') from run;
+select is(pg_temp.names(public.mira_claim_tasks()), 'rescue', 'from the step that failed');
+select is(pg_temp.done(id, 2) ->> 'status', 'completed', 'to the end') from run;
+
+-- abandoned again and again
+delete from run;
+insert into run select 'c', (x ->> 'run_id')::uuid, x from pg_temp.start(pg_temp.chain()) x;
+do $$ begin for i in 1..4 loop perform pg_temp.lapse(id) from run; perform public.mira_claim_tasks(); end loop; end $$;
+select is((select status from public.mira_workflow_state s where s.id = run.id), 'running', 'four lapses are borne') from run;
+select pg_temp.lapse(id) from run;
+select is(public.mira_claim_tasks() -> 'tasks', '[]', 'the fifth claim hands out nothing');
+select is((select error ->> 'code' from public.mira_workflow_state s where s.id = run.id), 'crash_loop', 'it is a dead letter') from run;
+
+-- calls inside a step are replayed, not repeated
+delete from run;
+insert into run select 'l', (x ->> 'run_id')::uuid, x from pg_temp.start(pg_temp.graph('{"start":["start"],"m":["llm",{"prompt":"x"}],"end":["end"]}', 'start>m m>end')) x;
+select is(public.mira_advance(id, 1, 1, '{"call":{"index":0,"kind":"model","name":"m","output":"hello"},"usage":{"input_tokens":5,"output_tokens":2,"cost_micros":9}}') ->> 'status', 'running', 'a call is recorded inside its step') from run;
+select is(public.mira_advance(id, 1, 1, '{"call":{"index":0,"kind":"model","name":"m","output":"other"}}') #>> '{call,output}', 'hello', 'once; the recorded one comes back') from run;
+select pg_temp.lapse(id) from run;
+select is(jsonb_path_query_array(public.mira_claim_tasks() -> 'tasks', '$[*].calls[*].output'), '["hello"]', 'whoever takes over gets the calls already paid for');
+select is((select (tokens_used, cost_micros)::text from public.mira_workflow_state s where s.id = run.id), '(7,9)', 'spend is counted once') from run;
+select is((select (tokens, cost_micros)::text from private.user_spend), '(7,9)', 'for the user''s day, too');
+
+-- idempotent start
+select is(public.mira_start_run('a0000000-0000-4000-8000-000000000001', p_workflow => pg_temp.chain(), p_idempotency_key => 'k') ->> 'created', 'true', 'a key starts one run');
+select is(public.mira_start_run('a0000000-0000-4000-8000-000000000001', p_workflow => pg_temp.chain(), p_idempotency_key => 'k') ->> 'created', 'false', 'and only one');
+select is(public.mira_start_run('b0000000-0000-4000-8000-000000000002', p_workflow => pg_temp.chain(), p_idempotency_key => 'k') ->> 'created', 'true', 'keys are each person''s own');
+
+select * from finish();
+rollback;
