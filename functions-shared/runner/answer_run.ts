@@ -46,15 +46,15 @@ export async function answerRun(
   more: Record<string, unknown> = {},
 ): Promise<Response> {
   const host = hostOf(c);
-  const happenings = new Happenings();
-  const drive = driveRun(host, reply, {
+  const happenings = wantsStream(c) ? new Happenings() : undefined;
+  const drive = driveRun(host, reply, happenings && {
     onReply: happenings.notify,
     onToken: (task, text) => happenings.write(task.node.name, task.seq, text),
   });
   keepAlive(drive.done.then(({ left }) => {
     if (left.length > 0) goOnLater(host);
   }));
-  if (wantsStream(c)) return streamRun(c, reply.run_id, happenings);
+  if (happenings) return streamRun(c, reply.run_id, happenings);
   let timer: ReturnType<typeof setTimeout> | undefined;
   const patience = new Promise<void>((resolve) => timer = setTimeout(resolve, waitMs));
   await Promise.race([drive.settled, patience]);
