@@ -31,7 +31,9 @@ type Script = ScriptedReply | ((request: LlmRequest) => ScriptedReply);
 export function startLlmServer(otherwise?: Script) {
   const queue: Script[] = [];
   const requests: LlmRequest[] = [];
-  const server = Deno.serve({ port: 0, hostname: "127.0.0.1", onListen: () => {} }, async (raw) => {
+  const stop = new AbortController();
+  const options = { port: 0, hostname: "127.0.0.1", onListen: () => {}, signal: stop.signal };
+  const server = Deno.serve(options, async (raw) => {
     if (!new URL(raw.url).pathname.endsWith("/chat/completions")) return failure(404);
     const request: LlmRequest = {
       headers: new Headers(raw.headers),
@@ -42,7 +44,7 @@ export function startLlmServer(otherwise?: Script) {
     const script = queue.shift() ?? otherwise;
     if (!script) return failure(500, {}, { message: "no answer is scripted" });
     const reply = typeof script === "function" ? script(request) : script;
-    if ("delayMs" in reply) await new Promise((resolve) => setTimeout(resolve, reply.delayMs));
+    if ("delayMs" in reply && reply.delayMs) await pause(reply.delayMs, stop.signal);
     if ("status" in reply) return failure(reply.status, reply.headers, reply.error);
     if ("garbage" in reply) {
       return new Response(reply.garbage, { headers: { "content-type": "application/json" } });
@@ -60,11 +62,27 @@ export function startLlmServer(otherwise?: Script) {
       queue.length = 0;
       requests.length = 0;
     },
-    close: () => server.shutdown(),
+    // kept-alive connections are not waited for
+    close: () => {
+      stop.abort();
+      return server.finished;
+    },
   };
 }
 
 type Spoken = Extract<ScriptedReply, { text: string } | { toolCalls: unknown } | { cut: string }>;
+
+/** Waits, at most until the server stops. */
+function pause(ms: number, stop: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const done = () => {
+      clearTimeout(timer);
+      resolve();
+    };
+    const timer = setTimeout(done, ms);
+    stop.addEventListener("abort", done, { once: true });
+  });
+}
 
 /** Four characters a token, so that tests can foretell the count. */
 export const tokensOf = (text: string) => Math.ceil(text.length / 4);
@@ -138,9 +156,9 @@ function streamed(request: LlmRequest, reply: Spoken): Response {
   const lines = chunks.map((one) => `data: ${JSON.stringify(one)}\n\n`);
   if (!("cut" in reply)) lines.push("data: [DONE]\n\n");
   const body = ReadableStream.from((async function* () {
-    for (const line of lines) {
+    for (const [i, line] of lines.entries()) {
+      if (i > 0 && i < 40) await new Promise((resolve) => setTimeout(resolve, 2));
       yield new TextEncoder().encode(line);
-      await new Promise((resolve) => setTimeout(resolve, 2));
     }
   })());
   return new Response(body, { headers: { "content-type": "text/event-stream" } });

@@ -250,14 +250,17 @@ Deno.test("a POST that is redirected does not post again elsewhere", async () =>
 /** Answers every connection with these bytes, or drips them. */
 function rawServer(write: (connection: Deno.Conn) => Promise<void>) {
   const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const open = new Set<Deno.Conn>();
+  const writing: Promise<void>[] = [];
+  const close = (connection: Deno.Conn) => {
+    if (open.delete(connection)) connection.close();
+  };
   const serving = (async () => {
     for await (const connection of listener) {
-      connection.read(new Uint8Array(4096)).then(() => write(connection)).catch(() => {}).finally(
-        () => {
-          try {
-            connection.close();
-          } catch { /* the client closed it */ }
-        },
+      open.add(connection);
+      writing.push(
+        connection.read(new Uint8Array(4096)).then(() => write(connection))
+          .catch(() => {}).finally(() => close(connection)),
       );
     }
   })();
@@ -267,7 +270,8 @@ function rawServer(write: (connection: Deno.Conn) => Promise<void>) {
     guard: { allow: [{ host: "127.0.0.1" }], trustedOrigins: [origin] } as Guard,
     close: async () => {
       listener.close();
-      await serving.catch(() => {});
+      open.forEach(close);
+      await Promise.all([serving.catch(() => {}), ...writing]);
     },
   };
 }
