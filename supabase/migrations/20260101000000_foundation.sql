@@ -35,6 +35,8 @@ alter default privileges revoke execute on functions from public;
 alter default privileges in schema public revoke all on tables from anon, authenticated, service_role;
 alter default privileges in schema public revoke all on sequences from anon, authenticated, service_role;
 alter default privileges in schema public revoke all on functions from anon, authenticated, service_role;
+-- whatever extension comes later stays callable, as its authors expect
+alter default privileges in schema extensions grant execute on functions to public;
 
 -- the database role that sent the statement, also when read inside a definer function
 -- (plpgsql, because a SQL function that sets its search_path is planned anew on every call)
