@@ -216,7 +216,6 @@ export type Database = {
           "success_count": number;
           "trigger": string;
           "trigger_embedding": string | null;
-          "trigger_key": string;
           "updated_at": string;
           "use_count": number;
           "user_id": string;
@@ -238,7 +237,6 @@ export type Database = {
           "success_count"?: number;
           "trigger": string;
           "trigger_embedding"?: string | null;
-          "trigger_key"?: never;
           "updated_at"?: string;
           "use_count"?: number;
           "user_id": string;
@@ -259,7 +257,6 @@ export type Database = {
           "success_count"?: number;
           "trigger"?: string;
           "trigger_embedding"?: string | null;
-          "trigger_key"?: never;
           "updated_at"?: string;
           "use_count"?: number;
           "user_id"?: string;
@@ -1790,6 +1787,19 @@ export type Database = {
       };
     };
     Views: {
+      "agent_latency": {
+        Row: {
+          "calls": number | null;
+          "failed": number | null;
+          "kind": string | null;
+          "last_started_at": string | null;
+          "median_ms": number | null;
+          "name": string | null;
+          "p95_ms": number | null;
+        };
+        ComputedFields: never;
+        Relationships: [];
+      };
       "conversation_volume": {
         Row: {
           "channel": string;
@@ -1861,6 +1871,21 @@ export type Database = {
           "updated_at"?: string | null;
           "user_id"?: string | null;
         };
+        Relationships: [];
+      };
+      "run_outcomes": {
+        Row: {
+          "cancelled": number | null;
+          "completed": number | null;
+          "day": string | null;
+          "failed": number | null;
+          "median_ms": number | null;
+          "open": number | null;
+          "p95_ms": number | null;
+          "runs": number | null;
+          "workflow": string | null;
+        };
+        ComputedFields: never;
         Relationships: [];
       };
       "user_profiles": {
@@ -2640,7 +2665,10 @@ export type Database = {
         Args: { "p_id": string; "p_user_id": string; "p_wrapped_key": string };
         Returns: Json;
       };
-      "mira_put_embeddings": { Args: { "p_items": Json; "p_model": string }; Returns: number };
+      "mira_put_embeddings": {
+        Args: { "p_dimensions"?: number; "p_items": Json; "p_model": string };
+        Returns: number;
+      };
       "mira_rank_struggles": {
         Args: { "p_limit"?: number; "p_module"?: string };
         Returns: {
