@@ -270,14 +270,18 @@ end $$;
 comment on function private.write_log(uuid, uuid, text, text, text, text, jsonb) is
   'One line the engine itself words, in the run''s commentary.';
 
--- What a tool was given or gave, fit to be kept: small values that hold no word at all skip the search.
+-- What is kept beside the checkpoint is redacted and never too large: a record must not fail its run.
+-- Small values without a long word hold no secret's shape and skip the search.
 create function private.keep_json(p_value jsonb, p_bytes int default 16384) returns jsonb
 language plpgsql immutable set search_path = '' as $$
 begin
   if p_value is null or pg_column_size(p_value) < 64 and p_value::text !~ '[A-Za-z0-9_+/-]{12}' then
     return p_value;
+  elsif pg_column_size(p_value) > p_bytes then
+    return jsonb_build_object('truncated', true, 'bytes', pg_column_size(p_value));
   end if;
-  return private.clip_json(private.redact_json(p_value), p_bytes);
+  p_value := private.redact_json(p_value);
+  return case when pg_column_size(p_value) > p_bytes then '{"truncated": true}' else p_value end;
 end $$;
 comment on function private.keep_json(jsonb, int) is 'A value redacted and clipped for the record; null stays null.';
 
@@ -290,10 +294,10 @@ declare
 begin
   if p_outcome ? 'logs' then
     insert into public.execution_logs (user_id, task_id, agent_type, step, level, message, metadata)
-    select p_run.user_id, p_run.id, coalesce(left(l ->> 'agent_type', 64), 'worker'), v_name,
+    select p_run.user_id, p_run.id, coalesce(nullif(left(l ->> 'agent_type', 64), ''), 'worker'), v_name,
       case when l ->> 'level' in ('info', 'success', 'error', 'warning') then l ->> 'level' else 'info' end,
       coalesce(nullif(private.clip_text(private.redact_text(l ->> 'message'), 4096), ''), v_name),
-      private.clip_json(private.redact_json(coalesce(l -> 'metadata', '{}')), 8192)
+      private.clip_json(private.keep_json(l -> 'metadata', 8192), 8192)
     from jsonb_array_elements(p_outcome -> 'logs') l;
   end if;
   if p_outcome ? 'messages' then
@@ -303,17 +307,17 @@ begin
       case when m ->> 'message_type' in ('input', 'output', 'system', 'error', 'tool_call') then m ->> 'message_type' else 'output' end,
       private.clip_text(private.redact_text(coalesce(m ->> 'content', '')), 262144),
       case when m ->> 'status' in ('pending', 'processing', 'completed', 'failed') then m ->> 'status' else 'completed' end,
-      private.redact_json(m -> 'tool_calls'),
-      jsonb_build_object('step', p_seq, 'node', v_name) || coalesce(private.redact_json(m -> 'context_data'), '{}'),
+      private.keep_json(m -> 'tool_calls', 262144),
+      jsonb_build_object('step', p_seq, 'node', v_name) || coalesce(private.clip_json(private.keep_json(m -> 'context_data', 65536), 65536), '{}'),
       private.clip_text(private.redact_text(m ->> 'error_details'), 4096), now()
     from jsonb_array_elements(p_outcome -> 'messages') m;
   end if;
   if p_outcome ? 'tools' then
     insert into public.tool_executions (user_id, run_id, duration_ms, attempt, status, tool_name, step, arguments,
       result, error_message, started_at, completed_at)
-    select p_run.user_id, p_run.id, (t ->> 'duration_ms')::numeric::bigint, p_attempt,
+    select p_run.user_id, p_run.id, greatest((t ->> 'duration_ms')::numeric::bigint, 0), p_attempt,
       case when t ? 'error' or t ->> 'status' in ('error', 'failed') then 'failed' else 'completed' end,
-      left(coalesce(t ->> 'tool_name', v_name), 200), v_name,
+      coalesce(nullif(left(t ->> 'tool_name', 200), ''), v_name), v_name,
       private.keep_json(t -> 'input'),
       private.keep_json(t -> 'output'),
       private.clip_text(private.redact_text(t #>> '{error}'), 4096),
@@ -322,7 +326,7 @@ begin
   elsif p_node.type = 'tool' then
     insert into public.tool_executions (user_id, run_id, duration_ms, attempt, status, tool_name, step, arguments,
       result, error_message, started_at, completed_at)
-    values (p_run.user_id, p_run.id, (p_outcome ->> 'duration_ms')::numeric::bigint, p_attempt,
+    values (p_run.user_id, p_run.id, greatest((p_outcome ->> 'duration_ms')::numeric::bigint, 0), p_attempt,
       case when p_outcome ? 'error' then 'failed' else 'completed' end,
       p_node.node #>> '{config,tool}', v_name,
       private.keep_json(p_outcome -> 'arguments'),
@@ -814,7 +818,7 @@ begin
     results = p_output, error_message = p_error
   where e.id = p_run_id;
   update public.task_history t set status = p_status, started_at = p_started_at, completed_at = p_finished_at,
-    result = private.keep_json(p_output, 65536), error_message = p_error,
+    result = private.keep_json(p_output, 60000), error_message = p_error,
     duration_ms = (extract(epoch from p_finished_at - p_started_at) * 1000)::bigint
   where t.user_id = p_user_id and t.id = p_run_id and t.status <> p_status;
   if p_finished_at is not null then
@@ -1408,7 +1412,7 @@ declare
   v_next jsonb;
   v_output jsonb := p_outcome -> 'output';
   v_arguments jsonb := p_outcome -> 'arguments';
-  v_ms int := (p_outcome ->> 'duration_ms')::numeric;
+  v_ms int := greatest((p_outcome ->> 'duration_ms')::numeric, 0);
   v_now timestamptz := now();
 begin
   select s.user_id, s.workflow_id, s.thread_id, s.input, s.state_data, s.cursor, s.due_at, s.steps_used, s.max_steps, s.last_event,
@@ -1480,8 +1484,89 @@ end $$;
 comment on function private.advance_straight(uuid, int, int, jsonb, interval) is
   'private.advance for the commonest step, a tool followed by a tool or the end; null when the step is not of that kind.';
 
+-- The straight road for many: tool steps that succeeded, each alone in its run, each followed by a tool or the
+-- end. However many there are, one statement reads them, writes their checkpoints (fenced by epoch
+-- and event number, so that nothing need be locked ahead), and writes the same rows the long road
+-- writes. Returns {position: reply} for those it took; the rest takes the long road.
+create function private.advance_straights(p_steps jsonb, p_lease interval) returns jsonb
+language plpgsql set search_path = '' as $$
+declare
+  v_replies jsonb;
+  v_last jsonb;
+begin
+  with step as materialized (
+    select x.ord, x.outcome -> 'output' as step_output, private.keep_json(x.outcome -> 'arguments') as arguments,
+      greatest((x.outcome ->> 'duration_ms')::numeric, 0)::int as ms, x.seq,
+      s.cursor #> array['o', x.seq::text] as entry,
+      s.id, s.user_id, s.workflow_id, s.thread_id, s.input, s.due_at, s.steps_used, s.max_steps, s.last_event, s.next_seq,
+      s.deadline_at, s.lease_epoch, s.max_tokens, s.tokens_used, s.max_cost_micros, s.cost_micros, s.started_at,
+      n.key, n.node ->> 'name' as name, n.node #>> '{config,tool}' as tool,
+      case n.reducer when 'replace' then s.state_data || jsonb_build_object(n.output_key, coalesce(x.outcome -> 'output', 'null'))
+        else private.reduce(s.state_data, n.output_key, n.reducer, x.outcome -> 'output') end as state,
+      m.key as m_key, m.node as m_node, m.timeout_ms as m_timeout_ms, m.type = 'end' as is_last
+    from rows from (jsonb_to_recordset(p_steps) as (run_id uuid, epoch int, seq int, outcome jsonb))
+      with ordinality as x(run_id, epoch, seq, outcome, ord)
+    join public.mira_workflow_state s on s.id = x.run_id
+    join private.version_nodes n on n.version_id = s.version_id and n.key = (s.cursor #>> array['o', x.seq::text, 'n'])::int
+    join private.version_nodes m on m.version_id = s.version_id and m.key = n.sole_target
+    where x.outcome ? 'output' and not x.outcome ?| '{error,call,usage,messages,logs,tools,log}'
+      and s.lease_epoch = x.epoch and s.status = 'running' and s.steps_used < s.max_steps
+      and (s.cursor #>> array['o', x.seq::text, 'i'])::int = x.epoch and not s.cursor #> array['o', x.seq::text] ? 'k'
+      and s.cursor = jsonb_build_object('o', jsonb_build_object(x.seq::text, s.cursor #> array['o', x.seq::text]))
+      and (s.deadline_at is null or s.deadline_at > now())
+      and n.type = 'tool' and n.output_key <> '.' and (m.type = 'tool' or (m.type = 'end' and s.parent_run_id is null))
+    order by s.id
+  ), taken as (
+    update public.mira_workflow_state s set
+      leased_at = case when t.is_last then null else s.leased_at end,
+      due_at = case when t.is_last then null when t.due_at < now() + p_lease / 2 then now() + p_lease else t.due_at end,
+      finished_at = case when t.is_last then now() end,
+      status = case when t.is_last then 'completed' else 'running' end,
+      stalls = 0, updated_at = now(),
+      current_node_id = case when t.is_last then s.current_node_id else (t.m_node ->> 'id')::uuid end,
+      steps_used = t.steps_used + (not t.is_last)::int, next_seq = t.next_seq + (not t.is_last)::int,
+      last_event = t.last_event + 1 + t.is_last::int, state_data = t.state,
+      cursor = case when t.is_last then '{"o": {}}' else jsonb_build_object('o', jsonb_build_object(t.next_seq::text,
+        jsonb_build_object('n', t.m_key, 'f', t.last_event + 1, 'i', t.lease_epoch))) end,
+      output = case when t.is_last then
+        case when t.m_node -> 'config' ? 'output' then private.pick(t.m_node #> '{config,output}', t.state, t.input) else t.state end end
+    from step t
+    where s.id = t.id and s.lease_epoch = t.lease_epoch and s.last_event = t.last_event
+      and t.state is not null and pg_column_size(t.state) <= 4194304
+    returning t.*, s.output
+  ), event as (
+    insert into private.run_steps (run_id, event, seq, node, opened, attempt, kind, duration_ms, created_at, output)
+    select id, last_event + 1, seq, key, (entry ->> 'f')::int, coalesce((entry ->> 'a')::smallint, 1), 'step', ms, now(), step_output
+    from taken
+  ), tool as (
+    insert into public.tool_executions (user_id, run_id, duration_ms, attempt, status, tool_name, step, arguments, result,
+      started_at, completed_at)
+    select user_id, id, ms, coalesce((entry ->> 'a')::int, 1), 'completed', tool, name, arguments, private.keep_json(step_output),
+      now() - make_interval(secs => coalesce(ms, 0)::float8 / 1000), now()
+    from taken
+  ), line as (
+    insert into public.execution_logs (user_id, task_id, agent_type, step, level, message, metadata)
+    select user_id, id, 'worker', name, 'success', name || ' done.', jsonb_build_object('seq', seq) from taken
+  )
+  select jsonb_object_agg(ord, case when is_last then jsonb_build_object('run_id', id, 'status', 'completed', 'accepted', true, 'tasks', '[]'::jsonb, 'output', output)
+    else jsonb_build_object('run_id', id, 'status', 'running', 'accepted', true, 'tasks', jsonb_build_array(jsonb_build_object(
+      'run_id', id, 'seq', next_seq, 'epoch', lease_epoch, 'attempt', 1, 'key', id::text || ':' || next_seq::text,
+      'user_id', user_id, 'workflow_id', workflow_id, 'thread_id', thread_id, 'node', m_node, 'state', state, 'input', input,
+      'budget_left', jsonb_build_object('steps', max_steps - steps_used - 1, 'tokens', max_tokens - tokens_used,
+        'cost_micros', max_cost_micros - cost_micros, 'time_ms', (extract(epoch from deadline_at - clock_timestamp()) * 1000)::bigint),
+      'lease_until', now() + p_lease,
+      'deadline_at', least(deadline_at, now() + make_interval(secs => m_timeout_ms::float8 / 1000))))) end)
+    , jsonb_agg(to_jsonb(taken) - '{state,input,m_node}'::text[]) filter (where is_last)
+    into v_replies, v_last from taken;
+  perform private.close_ledger(l.id, l.user_id, 'completed', l.name, l.started_at, now(), l.output, null, l.steps_used, l.tokens_used, l.cost_micros)
+    from jsonb_to_recordset(v_last) as l(id uuid, user_id uuid, name text, started_at timestamptz, output jsonb, steps_used int, tokens_used bigint, cost_micros bigint);
+  return v_replies;
+end $$;
+comment on function private.advance_straights(jsonb, interval) is
+  'private.advance for the commonest steps, a tool followed by a tool or the end, any number in one statement: {position: reply}.';
+
 create function private.advance(p_run_id uuid, p_epoch int, p_seq int, p_outcome jsonb, p_lease interval) returns jsonb
-language plpgsql security definer set search_path = '' as $$
+language plpgsql set search_path = '' as $$
 declare
   v_issued record;
   r public.mira_workflow_state;
@@ -1496,12 +1581,6 @@ declare
   v_wait float8;
   v_call jsonb;
 begin
-  if p_outcome ? 'output' and not p_outcome ?| '{error,call,usage,messages,logs,tools,log}' then
-    v_call := private.advance_straight(p_run_id, p_epoch, p_seq, p_outcome, p_lease);
-    if v_call is not null then
-      return v_call;
-    end if;
-  end if;
   select * into r from public.mira_workflow_state where id = p_run_id for update;
   if not found then
     return private.refusal(p_run_id, null, 'run_not_found');
@@ -1574,12 +1653,12 @@ begin
     end if;
   else
     perform private.write_log(r.user_id, r.id,
-      coalesce(left(p_outcome #>> '{log,agent_type}', 64), 'worker'), n.node ->> 'name',
+      coalesce(nullif(left(p_outcome #>> '{log,agent_type}', 64), ''), 'worker'), n.node ->> 'name',
       case when p_outcome #>> '{log,level}' in ('info', 'success', 'error', 'warning') then p_outcome #>> '{log,level}' else 'success' end,
       case when p_outcome #>> '{log,message}' <> '' then private.clip_text(private.redact_text(p_outcome #>> '{log,message}'), 4096)
            else (n.node ->> 'name') || ' done.' end,
-      jsonb_build_object('seq', p_seq) || coalesce(private.clip_json(private.redact_json(p_outcome #> '{log,metadata}'), 8192), '{}')
-        || case when p_outcome ? 'usage' then jsonb_build_object('usage', p_outcome -> 'usage') else '{}' end);
+      jsonb_build_object('seq', p_seq) || private.clip_json(private.keep_json(p_outcome #> '{log,metadata}', 8192), 8192)
+        || case when p_outcome ? 'usage' then jsonb_build_object('usage', private.keep_json(p_outcome -> 'usage', 2048)) else '{}' end);
     r := private.complete_step(r, n, p_seq, p_outcome);
   end if;
 
@@ -1600,16 +1679,30 @@ end $$;
 comment on function private.advance(uuid, int, int, jsonb, interval) is
   'One worker''s report on one step, and what to do next. Never raises for a stale report: accepted=false and a reason.';
 
+create function private.advance_one(p_run_id uuid, p_epoch int, p_seq int, p_outcome jsonb, p_lease interval) returns jsonb
+language plpgsql security definer set search_path = '' as $$
+declare
+  v_reply jsonb;
+begin
+  if p_outcome ? 'output' and not p_outcome ?| '{error,call,usage,messages,logs,tools,log}' then
+    v_reply := private.advance_straight(p_run_id, p_epoch, p_seq, p_outcome, p_lease);
+  end if;
+  return coalesce(v_reply, private.advance(p_run_id, p_epoch, p_seq, p_outcome, p_lease));
+end $$;
+comment on function private.advance_one(uuid, int, int, jsonb, interval) is 'The straight road if the step is of its kind, else the long one.';
+
 create function private.advance_batch(p_steps jsonb, p_lease interval) returns jsonb
 language plpgsql security definer set search_path = '' as $$
 declare
-  v_replies jsonb[] := array_fill('null'::jsonb, array[jsonb_array_length(p_steps)]);
+  v_straight jsonb := private.advance_straights(p_steps, p_lease);
+  v_replies jsonb[];
   x record;
 begin
+  v_replies := array(select v_straight -> i::text from generate_series(1, jsonb_array_length(p_steps)) i);
   -- locks in the order of run ids, so that two batches cannot wait for one another
   for x in select run_id, epoch, seq, outcome, ord from rows from (
       jsonb_to_recordset(p_steps) as (run_id uuid, epoch int, seq int, outcome jsonb)) with ordinality t(run_id, epoch, seq, outcome, ord)
-    order by run_id, seq loop
+    where v_straight is null or not v_straight ? ord::text order by run_id, seq loop
     v_replies[x.ord] := private.advance(x.run_id, x.epoch, x.seq, x.outcome, p_lease);
   end loop;
   return to_jsonb(v_replies);
@@ -1617,7 +1710,7 @@ end $$;
 comment on function private.advance_batch(jsonb, interval) is 'private.advance for many runs in one transaction; replies in the order of the steps.';
 
 -- One batch of a fan-out in, the next batch out.
-create function private.advance_items(p_run_id uuid, p_seq int, p_results jsonb, p_take int, p_lease interval) returns jsonb
+create function private.advance_items(p_run_id uuid, p_seq int, p_results jsonb, p_take int, p_lease interval, p_lean boolean default false) returns jsonb
 language plpgsql security definer set search_path = '' as $$
 declare
   r public.mira_workflow_state;
@@ -1668,7 +1761,7 @@ begin
   if v_type = 'tool' then
     insert into public.tool_executions (user_id, run_id, duration_ms, attempt, status, tool_name, step, arguments, result,
       error_message, started_at, completed_at)
-    select r.user_id, r.id, (x ->> 'duration_ms')::numeric::bigint, greatest((x ->> 'attempt')::int, 1),
+    select r.user_id, r.id, greatest((x ->> 'duration_ms')::numeric::bigint, 0), greatest((x ->> 'attempt')::int, 1),
       case when x ? 'error' then 'failed' else 'completed' end, n.node #>> '{config,each,config,tool}',
       left((n.node ->> 'name') || ' ' || (x ->> 'idx'), 200),
       private.keep_json(x -> 'arguments'), private.keep_json(x -> 'output'),
@@ -1706,11 +1799,14 @@ begin
   end if;
   if p_take is distinct from 0 then
     v_task := private.take_items(p_run_id, p_seq, p_take, p_lease);
+    if p_lean then
+      v_task := v_task - '{state,input,node}'::text[];
+    end if;
   end if;
   return jsonb_build_object('run_id', p_run_id, 'status', r.status, 'accepted', true,
     'tasks', case when v_task is null then '[]' else jsonb_build_array(v_task) end);
 end $$;
-comment on function private.advance_items(uuid, int, jsonb, int, interval) is
+comment on function private.advance_items(uuid, int, jsonb, int, interval, boolean) is
   'Reports a batch of items (each counts once, from the attempt that holds it) and takes the next; the last one joins.';
 
 -- Leases ------------------------------------------------------------------------------------------------------
@@ -2214,38 +2310,44 @@ end $$;
 comment on function private.purge_runs(interval, int) is
   'Deletes up to p_limit runs that ended longer ago than p_keep, with everything recorded under them. Returns how many.';
 
--- The public faces: for the server's key only. plpgsql, because it keeps its plans for the session ------------
+-- The public faces: for the server's key only. plpgsql, because it keeps its plans for the session; the
+-- busy ones plan for keys, not for today's table sizes, since a plan may outlive them by far --------------
 
 -- p_boxed: the value comes as {"value": …}. A Data API may hand a bare JSON string to a jsonb parameter
 -- as text, which is no JSON any more (or another JSON: "12" would become 12).
 create function public.mira_start_run(p_user_id uuid, p_workflow_id uuid default null, p_workflow jsonb default null,
   p_input jsonb default '{}', p_thread_id uuid default null, p_idempotency_key text default null,
   p_options jsonb default '{}', p_lease_ms int default 0, p_boxed boolean default false) returns jsonb
-language plpgsql set search_path = '' as $$
+language plpgsql set search_path = '' set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off
+  set plan_cache_mode = force_generic_plan as $$
 begin
   return private.start_run(p_user_id, p_workflow_id, p_workflow,
     case when p_boxed then p_input -> 'value' else p_input end, p_thread_id, p_idempotency_key, p_options, p_lease_ms);
 end $$;
 create function public.mira_claim_tasks(p_limit int default 10, p_lease_ms int default 60000, p_item_batch int default null,
   p_user_id uuid default null, p_run_id uuid default null) returns jsonb
-language plpgsql set search_path = '' as $$
+language plpgsql set search_path = '' set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off
+  set plan_cache_mode = force_generic_plan as $$
 begin
   return private.claim_tasks(p_limit, p_lease_ms, p_item_batch, p_user_id, p_run_id);
 end $$;
 create function public.mira_advance(p_run_id uuid, p_epoch int, p_seq int, p_outcome jsonb, p_lease_ms int default 60000)
 returns jsonb
-language plpgsql set search_path = '' as $$
+language plpgsql set search_path = '' set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off
+  set plan_cache_mode = force_generic_plan as $$
 begin
-  return private.advance(p_run_id, p_epoch, p_seq, p_outcome, private.lease(p_lease_ms));
+  return private.advance_one(p_run_id, p_epoch, p_seq, p_outcome, private.lease(p_lease_ms));
 end $$;
 create function public.mira_advance_items(p_run_id uuid, p_seq int, p_results jsonb, p_take int default null,
-  p_lease_ms int default 60000) returns jsonb
-language plpgsql set search_path = '' as $$
+  p_lease_ms int default 60000, p_lean boolean default false) returns jsonb
+language plpgsql set search_path = '' set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off
+  set plan_cache_mode = force_generic_plan as $$
 begin
-  return private.advance_items(p_run_id, p_seq, p_results, p_take, private.lease(p_lease_ms));
+  return private.advance_items(p_run_id, p_seq, p_results, p_take, private.lease(p_lease_ms), p_lean);
 end $$;
 create function public.mira_advance_batch(p_steps jsonb, p_lease_ms int default 60000) returns jsonb
-language plpgsql set search_path = '' as $$
+language plpgsql set search_path = '' set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off
+  set plan_cache_mode = force_generic_plan as $$
 begin
   return private.advance_batch(p_steps, private.lease(p_lease_ms));
 end $$;
@@ -2322,7 +2424,7 @@ comment on function public.mira_start_run(uuid, uuid, jsonb, jsonb, uuid, text, 
   'Starts a run of an active workflow or of an inline graph; p_lease_ms > 0: the caller drives it and gets tasks.';
 comment on function public.mira_claim_tasks(int, int, int, uuid, uuid) is 'Tasks of due and abandoned runs, users taking turns.';
 comment on function public.mira_advance(uuid, int, int, jsonb, int) is 'Reports one step and returns what to do next.';
-comment on function public.mira_advance_items(uuid, int, jsonb, int, int) is 'Reports a batch of fan-out items and takes the next.';
+comment on function public.mira_advance_items(uuid, int, jsonb, int, int, boolean) is 'Reports a batch of fan-out items and takes the next; p_lean: without state, input and node, which the caller has.';
 comment on function public.mira_advance_batch(jsonb, int) is 'mira_advance for many runs in one call; replies in the same order.';
 comment on function public.mira_renew_leases(jsonb, int) is 'Keeps leases of long steps alive; says which runs are lost.';
 comment on function public.mira_release_runs(jsonb) is 'Gives leased work back at once.';
@@ -2348,9 +2450,9 @@ begin
         'user_left', 'budget_left', 'fail_run', 'complete_step', 'fail_step', 'open_map', 'move', 'wake', 'task', 'issue',
         'take_items', 'waiting', 'follow_status', 'save', 'finish_map', 'child_finished', 'may_run', 'claim_run',
         'tasks_around', 'reply', 'lease', 'claim_tasks', 'new_run', 'insert_run', 'current_version', 'start_run',
-        'create_child', 'refusal', 'advance', 'advance_batch', 'advance_items', 'renew_leases', 'release_runs', 'lock_run',
+        'create_child', 'refusal', 'advance', 'advance_one', 'advance_batch', 'advance_items', 'renew_leases', 'release_runs', 'lock_run',
         'continue_run', 'resume_run', 'signal_run', 'cancel_run', 'fork_run', 'read_run', 'event_data', 'run_events',
-        'read_graph', 'validate_workflow', 'activate', 'redrive_runs', 'purge_runs', 'advance_straight', 'close_ledger', 'enqueue', 'keep_json'))
+        'read_graph', 'validate_workflow', 'activate', 'redrive_runs', 'purge_runs', 'advance_straight', 'advance_straights', 'close_ledger', 'enqueue', 'keep_json'))
       or (n.nspname = 'public' and p.proname in ('mira_start_run', 'mira_claim_tasks', 'mira_advance', 'mira_advance_items',
         'mira_advance_batch', 'mira_renew_leases', 'mira_release_runs', 'mira_resume_run', 'mira_signal_run',
         'mira_cancel_run', 'mira_fork_run', 'mira_read_run', 'mira_run_events', 'mira_read_graph',
@@ -2361,15 +2463,15 @@ begin
 end $$;
 grant execute on function
   private.start_run(uuid, uuid, jsonb, jsonb, uuid, text, jsonb, int), private.claim_tasks(int, int, int, uuid, uuid),
-  private.advance(uuid, int, int, jsonb, interval), private.advance_batch(jsonb, interval),
-  private.advance_items(uuid, int, jsonb, int, interval), private.renew_leases(jsonb, interval),
+  private.advance_one(uuid, int, int, jsonb, interval), private.advance_batch(jsonb, interval),
+  private.advance_items(uuid, int, jsonb, int, interval, boolean), private.renew_leases(jsonb, interval),
   private.release_runs(jsonb), private.resume_run(uuid, uuid, jsonb, int, int),
   private.signal_run(uuid, uuid, text, jsonb, text, int), private.cancel_run(uuid, uuid, text),
   private.fork_run(uuid, uuid, int, jsonb, int), private.read_run(uuid, uuid), private.run_events(uuid, uuid, int, int),
   private.read_graph(uuid, uuid, uuid), private.validate_workflow(uuid, uuid, jsonb), private.activate(uuid, uuid),
   private.redrive_runs(uuid, uuid[]), private.purge_runs(interval, int), private.lease(int),
   public.mira_start_run(uuid, uuid, jsonb, jsonb, uuid, text, jsonb, int, boolean), public.mira_claim_tasks(int, int, int, uuid, uuid),
-  public.mira_advance(uuid, int, int, jsonb, int), public.mira_advance_items(uuid, int, jsonb, int, int),
+  public.mira_advance(uuid, int, int, jsonb, int), public.mira_advance_items(uuid, int, jsonb, int, int, boolean),
   public.mira_advance_batch(jsonb, int), public.mira_renew_leases(jsonb, int), public.mira_release_runs(jsonb),
   public.mira_resume_run(uuid, uuid, jsonb, int, int, boolean), public.mira_signal_run(uuid, uuid, text, jsonb, text, int, boolean),
   public.mira_cancel_run(uuid, uuid, text), public.mira_fork_run(uuid, uuid, int, jsonb, int),
