@@ -235,7 +235,7 @@ async function runWorkflow(person: Person): Promise<void> {
     const { data: logs } = await person.client.from("execution_logs").select("level,message")
       .eq("task_id", run["run_id"]).order("seq");
     const { data: steps } = await person.client.from("tool_executions").select("tool_name,status")
-      .eq("workflow_execution_id", run["run_id"]);
+      .eq("run_id", run["run_id"]);
     say(
       `  score ${score}: ${run["status"]} in ${Math.round(performance.now() - started)} ms → ${
         JSON.stringify(run["output"])

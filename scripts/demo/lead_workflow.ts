@@ -11,7 +11,7 @@ export function leadWorkflow() {
       },
       {
         type: "router",
-        name: "worth a call?",
+        name: "worth a call",
         config: { conditions: [{ label: "hot", when: "$.score ? (@ >= 50)" }], default: "cold" },
       },
       {
@@ -28,9 +28,9 @@ export function leadWorkflow() {
     ],
     edges: [
       { source: "start", target: "note" },
-      { source: "note", target: "worth a call?" },
-      { source: "worth a call?", target: "call", condition_label: "hot" },
-      { source: "worth a call?", target: "wait", condition_label: "cold" },
+      { source: "note", target: "worth a call" },
+      { source: "worth a call", target: "call", condition_label: "hot" },
+      { source: "worth a call", target: "wait", condition_label: "cold" },
       { source: "call", target: "end" },
       { source: "wait", target: "end" },
     ],
