@@ -96,8 +96,9 @@ export async function openSecret(
     };
     if (row.ciphertext !== null) {
       if (row.is_refresh_due) {
-        const fresh = await refreshToken(admin, ask.userId, ask.provider);
-        if (fresh.outcome === "refreshed") return open(fresh.accessToken, fresh.expiresAt);
+        // it still lives, so nothing that goes wrong here may stop the caller
+        const fresh = await refreshToken(admin, ask.userId, ask.provider).catch(() => undefined);
+        if (fresh?.outcome === "refreshed") return open(fresh.accessToken, fresh.expiresAt);
       }
       return open(
         await unseal(await keyring(), row.wrapped_key, {

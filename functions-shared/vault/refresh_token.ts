@@ -105,10 +105,8 @@ export async function refreshToken(
     seal(key, { ...next, field: "access_token" }, accessToken),
     seal(key, { ...next, field: "refresh_token" }, refreshToken),
   ]);
-  const stored = await rpc<{ expires_at: string | null } | null>(
-    admin,
-    "mira_store_token_refresh",
-    {
+  const store = () =>
+    rpc<{ expires_at: string | null } | null>(admin, "mira_store_token_refresh", {
       p_token_id: lease.token_id,
       p_generation: lease.generation + 1,
       p_access_token: sealedAccess,
@@ -116,8 +114,9 @@ export async function refreshToken(
       p_expires_in: expiresIn ?? null,
       p_scopes: scopes ?? null,
       p_masked_token: mask(accessToken),
-    },
-  );
+    });
+  // the old token may be used up by now: a lost connection must not lose the new one too
+  const stored = await insist(store);
   return stored === null
     ? { outcome: "fresh" }
     : { outcome: "refreshed", accessToken, expiresAt: stored.expires_at };
@@ -130,4 +129,15 @@ async function openOld(
   const ring = await keyring();
   const at: Place = { ...place, field: "refresh_token" };
   return { ring, old: await unseal(ring, lease.wrapped_key, at, lease.ciphertext) };
+}
+
+/** Tries again after 0.2, 0.8 and 3.2 seconds. Storing twice is harmless: the second finds it done. */
+async function insist<T>(store: () => Promise<T>, attempt = 0): Promise<T> {
+  try {
+    return await store();
+  } catch (error) {
+    if (attempt === 3) throw error;
+    await new Promise((wake) => setTimeout(wake, 200 * 4 ** attempt));
+    return await insist(store, attempt + 1);
+  }
 }

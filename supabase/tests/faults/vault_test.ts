@@ -2,6 +2,7 @@ import { deepEqual, equal, ok } from "node:assert/strict";
 import { newDataKey, openForSealing } from "../../../functions-shared/vault/data_key.ts";
 import { type Keyring, parseKeyring } from "../../../functions-shared/vault/keyring.ts";
 import { openSecret } from "../../../functions-shared/vault/open_secret.ts";
+import { refreshToken } from "../../../functions-shared/vault/refresh_token.ts";
 import { seal } from "../../../functions-shared/vault/seal.ts";
 import { storeToken } from "../../../functions-shared/vault/store_token.ts";
 import { addKey, newKeyring, removeKey } from "../../../scripts/vault_keys.ts";
@@ -234,6 +235,32 @@ fault("three faults of the provider: four calls, everybody served", async () => 
   });
   deepEqual(counts, { calls: 4, reuses: 0 });
 });
+
+fault(
+  "the database gone after the provider's answer: the new token is stored when it is back",
+  async () => {
+    const userId = await personWithToken();
+    let refused = 0;
+    const flaky = {
+      rpc: (name: string, args: unknown) => {
+        const isStore = name === "mira_store_token_refresh";
+        if (!isStore || refused === 2) return db.admin.rpc(name as never, args as never);
+        // one call never arrives, of the other only the answer is lost
+        const lost = { data: null, error: { message: "fetch failed", code: "" } };
+        return refused++ === 0
+          ? Promise.resolve(lost)
+          : db.admin.rpc(name as never, args as never).then(() => lost);
+      },
+    };
+    const counts = await seen(async () => {
+      equal((await refreshToken(flaky as never, userId, "mock")).outcome, "fresh");
+    });
+    deepEqual([counts, refused], [{ calls: 1, reuses: 0 }, 2]);
+    const opened = await openSecret(db.admin, { userId, provider: "mock", purpose: "fault test" });
+    ok(opened && provider.accepts(opened.secret));
+    deepEqual(await audited(userId), { store: 1, refresh: 1, refreshed: 1, use: 1 });
+  },
+);
 
 fault("a new sign-in during a refresh wins: the refresh does not overwrite it", async () => {
   const userId = await personWithToken();

@@ -68,7 +68,14 @@ Deno.test("vault:rotate moves everybody to the new root key and says which may l
     match(partial.out, new RegExp(`Left on root key ${oldId}: 1\\. It must stay`));
 
     await stack.sql(bend, [stranger!.id, kept.wrapped_key]);
-    const whole = await task("vault_rotate", [], { ...env, VAULT_KEYRING: both });
+    const file = await Deno.makeTempFile();
+    const { url, secretKey } = stack;
+    await Deno.writeTextFile(
+      file,
+      `API_URL=${url}\nSECRET_KEY=${secretKey}\nVAULT_KEYRING=${both}\n`,
+    );
+    const whole = await task("vault_rotate", ["--env", file], {});
+    await Deno.remove(file);
     equal(whole.code, 0, whole.err);
     match(whole.out, /Re-wrapped: 1\./);
     match(whole.out, new RegExp(`Root key ${oldId} wraps nothing: it may leave`));

@@ -1,4 +1,5 @@
 import { deepEqual, equal, match, notEqual, ok, rejects } from "node:assert/strict";
+import { crc32 } from "../../../../functions-shared/vault/bytes.ts";
 import {
   newDataKey,
   openForSealing,
@@ -73,6 +74,22 @@ Deno.test("a ciphertext under another data key of the same person does not open"
   const { text } = await sealed(ring);
   const other = await newDataKey(ring, userId);
   await rejects(unseal(ring, other.wrapped_key, place, text), code("data_key_out_of_place"));
+});
+
+Deno.test("person and data key are bound to the credential itself, not only through the data key", async () => {
+  const ring = await parseKeyring(newKeyring());
+  const wrapped = await newDataKey(ring, userId);
+  const key = await openForSealing(ring, userId, wrapped);
+  const forOther = await seal(key, { ...place, userId: crypto.randomUUID() }, SECRET);
+  const otherId = crypto.randomUUID();
+  const renamed = (await seal({ ...key, id: otherId }, place, SECRET))
+    .replace(otherId, wrapped.id).replace(/\.[^.]*$/, "");
+  for (const text of [forOther, `${renamed}.${crc32(renamed)}`]) {
+    await rejects(
+      unseal(ring, wrapped.wrapped_key, place, text),
+      code("ciphertext_out_of_place"),
+    );
+  }
 });
 
 Deno.test("with the other person's data key copied along it still does not open", async () => {
