@@ -40,16 +40,16 @@ export async function rotateDataKeys(
       { p_active_root_key_id: ring.active.id, p_after: after, p_limit: options.batch ?? 1000 },
     );
     if (stale.length === 0) break;
-    const swaps = [];
-    for (const key of stale) {
+    const swaps = (await Promise.all(stale.map(async (key) => {
       try {
         const new_key = await rewrapDataKey(ring, key.user_id, key);
-        swaps.push({ id: key.id, old_key: key.wrapped_key, new_key });
+        return { id: key.id, old_key: key.wrapped_key, new_key };
       } catch (error) {
         const code = error instanceof Problem ? error.code : "unknown";
         report.refused[code] = (report.refused[code] ?? 0) + 1;
+        return undefined;
       }
-    }
+    }))).filter((swap) => swap !== undefined);
     report.rewrapped += await rpc<number>(admin, "mira_rewrap_data_keys", { p_keys: swaps });
     after = stale.at(-1)!.id;
     options.onProgress?.(report.rewrapped);
