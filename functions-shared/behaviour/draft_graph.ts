@@ -25,12 +25,14 @@ export interface GraphEdge {
 
 /** A step as data, also what a behaviour pattern stores. */
 export interface GraphAction {
+  /** The action as learned: what recall compares procedures by. */
+  name: string;
+  /** What to do: click, input, navigation, form_submit, custom. */
   action: string;
-  event_type: string;
   module: string;
   page: string;
   target?: string;
-  values: Record<string, unknown>;
+  parameters: Record<string, unknown>;
   optional?: boolean;
 }
 
@@ -49,19 +51,20 @@ export function draftGraph(
     for (const end of open) edges.push({ ...end, to: key });
   };
   draft.steps.forEach((step, i) => {
-    const { target, ...parts } = parseToken(step.token);
+    const { event_type, module, page, target } = parseToken(step.token);
     const key = stepKey(i);
-    const what = plain(target || parts.page);
-    const values = Object.fromEntries(
-      Object.entries(step.slots).map(([slot, source]) => [slot, template(source)]),
-    );
+    const what = plain(target || page);
     const action = {
-      action: step.token,
-      ...parts,
-      ...(target === "" ? {} : { target }),
-      values,
+      action: event_type,
+      module,
+      page: page.slice(0, 500),
+      ...(target === "" ? {} : { target: target.slice(0, 500) }),
+      parameters: Object.fromEntries(
+        Object.entries(step.slots).map(([slot, source]) => [slot, template(source)]),
+      ),
     };
     actions.push({
+      name: step.token,
       ...action,
       ...(step.optional === undefined ? {} : { optional: true }),
     });
@@ -86,7 +89,7 @@ export function draftGraph(
     nodes.push({
       key,
       type: "tool",
-      name: `${i + 1} ${plain(parts.event_type)} ${what}`,
+      name: `${i + 1} ${plain(event_type)} ${what}`,
       config: { tool: ACTION_TOOL, arguments: action, output_key: key },
       x: nodes.length * 220,
       y: step.optional === undefined ? 0 : 120,
@@ -115,5 +118,5 @@ function template(source: Source): unknown {
     return typeof source.value === "string" ? source.value.replaceAll("{{", "{ {") : source.value;
   }
   if (source.kind === "input") return `{{${source.name}}}`;
-  return `{{${stepKey(source.step)}.values.${source.slot}}}`;
+  return `{{${stepKey(source.step)}.parameters.${source.slot}}}`;
 }

@@ -35,7 +35,7 @@ export async function promoteHabit(
   });
   const draft = draftWorkflow(habit, habit.sessions.map((rows) => rows.map(eventOf).sort(byTime)));
   const { nodes, edges, actions } = draftGraph(draft);
-  const words = actions.map((a) => `${a.event_type.replace("_", " ")} ${a.target ?? a.page}`);
+  const words = actions.map((a) => `${a.action.replace("_", " ")} ${a.target ?? a.page}`);
   const result = await rpc<Omit<PromoteResult, "dry_run">>(admin, "mira_promote_habit", {
     p_user_id: userId,
     p_pattern_id: patternId,

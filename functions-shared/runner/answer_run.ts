@@ -47,10 +47,14 @@ export async function answerRun(
 ): Promise<Response> {
   const host = hostOf(c);
   const happenings = wantsStream(c) ? new Happenings() : undefined;
-  const drive = driveRun(host, reply, happenings && {
-    onReply: happenings.notify,
-    onToken: (task, text) => happenings.write(task.node.name, task.seq, text),
-  });
+  const drive = driveRun(
+    host,
+    reply,
+    happenings && {
+      onReply: happenings.notify,
+      onToken: (task, text) => happenings.write(task.node.name, task.seq, text),
+    },
+  );
   keepAlive(drive.done.then(({ left }) => {
     if (left.length > 0) goOnLater(host);
   }));

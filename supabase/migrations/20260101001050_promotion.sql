@@ -14,15 +14,6 @@ alter table public.mira_learned_patterns
 create index mira_learned_patterns_behavior_pattern_id_idx
   on public.mira_learned_patterns (behavior_pattern_id) where behavior_pattern_id is not null;
 
--- the handler is part of the runner; a graph can only name a tool that is registered
-insert into public.mira_tool_definitions (name, description, schema, function_path)
-values ('emit_action',
-  'Records an action of a promoted habit for the app to carry out: it appears in the run''s messages.',
-  '{"type": "object", "required": ["action"], "properties": {"action": {"type": "string"}, "event_type": {"type": "string"},
-    "module": {"type": "string"}, "page": {"type": "string"}, "target": {"type": "string"}, "values": {"type": "object"}}}',
-  'internal:emit_action')
-on conflict (name) do nothing;
-
 create function private.read_habit(p_user_id uuid, p_pattern_id uuid) returns json
 language plpgsql stable set search_path = '' as $$
 declare

@@ -303,19 +303,21 @@ Deno.test("learn-patterns", async (t) => {
         )
           .eq("workflow_id", promoted.workflow_id).order("position_x");
         const tools = nodes!.filter((node) => node.type === "tool");
-        assert.deepEqual(
-          tools.map((node) => node.config.arguments.action),
-          habit.metadata.sequence,
+        assert.equal(tools.length, habit.metadata.sequence.length);
+        const customer = tools.map((node) => node.config.arguments.parameters.customer).filter(
+          Boolean,
         );
-        const customer = tools.map((node) => node.config.arguments.values.customer).filter(Boolean);
         assert.equal(customer[0], "{{customer}}");
-        assert.match(customer[1], /^\{\{step_\d+\.values\.customer\}\}$/);
+        assert.match(customer[1], /^\{\{step_\d+\.parameters\.customer\}\}$/);
         const { data: pattern } = await user.client.from("behavior_patterns").select(
           "context,actions",
         )
           .eq("id", promoted.behavior_pattern_id).single();
         assert.equal(pattern!.context.learned_pattern_id, habit.id);
-        assert.equal(pattern!.actions.length, habit.metadata.sequence.length);
+        assert.deepEqual(
+          pattern!.actions.map((action: { name: string }) => action.name),
+          habit.metadata.sequence,
+        );
         const again = await post(stack, `/${habit.id}/promote`, user);
         assert.equal(again.workflow_id, promoted.workflow_id);
         const { error } = await user.client.from("mira_workflows").update({ is_active: true }).eq(
@@ -323,6 +325,29 @@ Deno.test("learn-patterns", async (t) => {
           promoted.workflow_id,
         );
         assert.equal(error, null);
+      },
+    );
+
+    await t.step(
+      "its workflow runs, with the values carried over, and a good end counts",
+      async () => {
+        const [habit] = (await patterns(user)).filter((row) => row.workflow_id !== null);
+        const response = await stack.fetch("/functions/v1/run-workflow", {
+          as: user,
+          json: { workflow_id: habit.workflow_id, input: { customer: "c-77" } },
+        });
+        const run = await response.json();
+        assert.equal(response.status, 200, JSON.stringify(run));
+        assert.equal(run.status, "completed", JSON.stringify(run));
+        const values = Object.entries(run.state).filter(([key]) => key.startsWith("step_"))
+          .map(([, step]) =>
+            (step as { parameters: Record<string, unknown> }).parameters["customer"]
+          )
+          .filter((value) => value !== undefined);
+        assert.deepEqual(new Set(values), new Set(["c-77"]));
+        const [after] = (await patterns(user)).filter((row) => row.workflow_id !== null);
+        assert.deepEqual([after.run_count, after.run_successes], [1, 1]);
+        assert.ok(after.confidence > habit.confidence);
       },
     );
 
@@ -339,7 +364,7 @@ Deno.test("learn-patterns", async (t) => {
         run.id,
       ]);
       const [after] = (await patterns(user)).filter((row) => row.workflow_id !== null);
-      assert.equal(after.run_count, 1);
+      assert.deepEqual([after.run_count, after.run_successes], [2, 1]);
       assert.ok(after.confidence < habit.confidence);
       const [moved] = await stack.sql("select confidence from behavior_patterns where id = $1", [
         habit.behavior_pattern_id,
