@@ -30,10 +30,14 @@ export async function route(gate: Gateway, request: Request, peer: string): Prom
   const [, area = "", version, rest = ""] = pathname.split("/");
   switch (area) {
     case "rest":
-    case "auth":
-      // its JWKS would publish the HS256 secret's metadata; there is nothing public to show
-      if (pathname.endsWith("/.well-known/jwks.json")) return Response.json({ keys: [] });
       return await gate.database.exclusive(() => gate.lite.fetch(request, { peerAddress: peer }));
+    case "auth":
+      if (request.method === "OPTIONS") return new Response(null, { status: 204, headers: CORS });
+      // the only key is a shared secret: there is nothing public to show
+      if (pathname.endsWith("/.well-known/jwks.json")) return Response.json({ keys: [] });
+      return withCors(
+        await gate.database.exclusive(() => gate.lite.fetch(request, { peerAddress: peer })),
+      );
     case "functions":
       return version === "v1" ? await callFunction(gate, request, rest) : notFound();
     case "realtime":
@@ -59,6 +63,22 @@ export async function route(gate: Gateway, request: Request, peer: string): Prom
     default:
       return notFound();
   }
+}
+
+/** Lite's Auth sends no CORS headers of its own, and apps on other ports sign in too. */
+const CORS = {
+  "access-control-allow-origin": "*",
+  "access-control-allow-methods": "GET, POST, PUT, PATCH, DELETE, OPTIONS",
+  "access-control-allow-headers":
+    "authorization, apikey, content-type, x-client-info, x-supabase-api-version",
+  "access-control-expose-headers": "x-sb-error-code",
+  "access-control-max-age": "86400",
+};
+
+function withCors(response: Response): Response {
+  const headers = new Headers(response.headers);
+  for (const [name, value] of Object.entries(CORS)) headers.set(name, value);
+  return new Response(response.body, { status: response.status, headers });
 }
 
 /** Passes a request on to its function, with the token re-signed and verify_jwt honoured. */
