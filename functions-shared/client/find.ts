@@ -1,14 +1,22 @@
+import type { z } from "zod";
+import type {
+  FeedbackResponse,
+  FindRequest,
+  FindResponse,
+  RecordRequest,
+  RecordResponse,
+} from "../contracts/find_patterns.ts";
 import type { Transport } from "./transport.ts";
 import { uuid } from "./uuid.ts";
 
 /** What worked before. */
 export interface Finder {
   /** Patterns whose meaning is near the query, best first, and similar ones that failed. */
-  find(request: Record<string, unknown>): Promise<Record<string, unknown>>;
+  find(request: z.input<typeof FindRequest>): Promise<FindResponse>;
   /** Remembers a procedure and how it ended. */
-  record(procedure: Record<string, unknown>): Promise<{ id: string; merged: boolean }>;
+  record(procedure: z.input<typeof RecordRequest>): Promise<RecordResponse>;
   /** Says whether a recalled pattern worked again. */
-  feedback(id: string, outcome: "success" | "partial" | "failed"): Promise<Record<string, number>>;
+  feedback(id: string, outcome: "success" | "partial" | "failed"): Promise<FeedbackResponse>;
 }
 
 /** Calls of `find-patterns`. */

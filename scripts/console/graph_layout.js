@@ -1,15 +1,20 @@
 /**
  * Places a graph for drawing, left to right: layers by longest path (edges that would go back are
- * set aside first), order within a layer by the average place of the neighbours, two sweeps.
+ * set aside first), order within a layer by the average place of the neighbours. Layers that do not
+ * fit beside each other go on in a further row.
  */
-const WIDTH = 150;
+const WIDTH = 146;
 const HEIGHT = 46;
-const GAP_X = 62;
+const GAP_X = 48;
 const GAP_Y = 26;
-const MARGIN = 18;
+const ROW_GAP = 44;
+const MARGIN = 32;
 
-/** @returns `{width, height, nodes: [{...node, x, y, w, h}], edges: [{...edge, path, labelAt, isBack}]}` */
-export function layOut(nodes, edges) {
+/**
+ * @param room width there is, in px; a single layer may be wider.
+ * @returns `{width, height, nodes: [{...node, x, y, w, h}], edges: [{...edge, path, labelAt, isBack}]}`
+ */
+export function layOut(nodes, edges, room = 1000) {
   const byId = new Map(nodes.map((node) => [node.id, node]));
   const known = edges.filter((edge) => byId.has(edge.source) && byId.has(edge.target));
   const back = backEdges(nodes, known);
@@ -19,52 +24,51 @@ export function layOut(nodes, edges) {
   for (const node of nodes) (columns[layer.get(node.id)] ??= []).push(node.id);
   order(columns, forward);
 
-  const tallest = Math.max(1, ...columns.map((column) => column.length));
-  const backRoom = back.size ? 26 : 0;
-  const height = tallest * (HEIGHT + GAP_Y) - GAP_Y + 2 * MARGIN + backRoom;
+  const perRow = Math.max(1, Math.floor((room - 2 * MARGIN + GAP_X) / (WIDTH + GAP_X)));
   const placed = new Map();
-  columns.forEach((column, c) => {
-    const top = (height - backRoom - column.length * (HEIGHT + GAP_Y) + GAP_Y) / 2;
-    column.forEach((id, r) =>
-      placed.set(id, {
-        ...byId.get(id),
-        x: MARGIN + c * (WIDTH + GAP_X),
-        y: top + r * (HEIGHT + GAP_Y),
-        w: WIDTH,
-        h: HEIGHT,
-      })
-    );
-  });
-  return {
-    width: columns.length * (WIDTH + GAP_X) - GAP_X + 2 * MARGIN,
-    height,
-    nodes: [...placed.values()],
-    edges: known.map((edge) =>
-      draw(edge, placed.get(edge.source), placed.get(edge.target), height)
-    ),
-  };
+  let top = MARGIN;
+  for (let first = 0; first < columns.length; first += perRow) {
+    const row = columns.slice(first, first + perRow);
+    const tall = Math.max(...row.map((column) => column.length)) * (HEIGHT + GAP_Y) - GAP_Y;
+    row.forEach((column, c) => {
+      const begin = top + (tall - column.length * (HEIGHT + GAP_Y) + GAP_Y) / 2;
+      column.forEach((id, r) => {
+        const at = { x: MARGIN + c * (WIDTH + GAP_X), y: begin + r * (HEIGHT + GAP_Y) };
+        placed.set(id, { ...byId.get(id), ...at, w: WIDTH, h: HEIGHT, row: first });
+      });
+    });
+    top += tall + ROW_GAP;
+  }
+  const height = top - ROW_GAP + MARGIN + (back.size ? 26 : 0);
+  const drawn = known.map((edge) =>
+    draw(edge, placed.get(edge.source), placed.get(edge.target), back.has(edge), height)
+  );
+  const wide = Math.min(perRow, columns.length) * (WIDTH + GAP_X) - GAP_X + 2 * MARGIN;
+  return { width: wide, height, nodes: [...placed.values()], edges: drawn };
 }
 
-function draw(edge, from, to, height) {
-  const [x1, y1, x2, y2] = [from.x + WIDTH, from.y + HEIGHT / 2, to.x, to.y + HEIGHT / 2];
-  if (x2 > x1) {
-    const bend = Math.max(28, (x2 - x1) / 2);
-    return {
-      ...edge,
-      isBack: false,
-      path: `M${x1},${y1} C${x1 + bend},${y1} ${x2 - bend},${y2} ${x2},${y2}`,
-      labelAt: { x: x1 + 12 + (x2 - x1 - GAP_X) * 0.1, y: y1 + (y2 - y1) * 0.28 - 6 },
-    };
+function draw(edge, from, to, isBack, height) {
+  if (isBack) {
+    const [x1, x2, low] = [from.x + WIDTH / 2, to.x + WIDTH / 2, height - 10];
+    const path = `M${x1},${from.y + HEIGHT} C${x1},${low} ${x2},${low} ${x2},${to.y + HEIGHT}`;
+    return { ...edge, isBack, path, labelAt: { x: (x1 + x2) / 2, y: low - 4 } };
   }
-  const low = height - 10;
-  return {
-    ...edge,
-    isBack: true,
-    path: `M${from.x + WIDTH / 2},${from.y + HEIGHT} C${from.x + WIDTH / 2},${low} ${
-      to.x + WIDTH / 2
-    },${low} ${to.x + WIDTH / 2},${to.y + HEIGHT}`,
-    labelAt: { x: (from.x + to.x + WIDTH) / 2, y: low - 4 },
-  };
+  if (from.row !== to.row) {
+    const [x1, y1, x2, y2] = [from.x + WIDTH / 2, from.y + HEIGHT, to.x + WIDTH / 2, to.y];
+    const middle = (y1 + y2) / 2;
+    const path = `M${x1},${y1} C${x1},${middle + 8} ${x2},${middle - 8} ${x2},${y2}`;
+    return { ...edge, isBack, path, labelAt: { x: (x1 + x2) / 2, y: middle } };
+  }
+  if (from.y === to.y && to.x - from.x > WIDTH + GAP_X) {
+    // over the nodes between, not behind them
+    const [x1, x2, high] = [from.x + WIDTH * 0.8, to.x + WIDTH * 0.2, from.y - 34];
+    const path = `M${x1},${from.y} C${x1 + 20},${high} ${x2 - 20},${high} ${x2},${to.y}`;
+    return { ...edge, isBack, path, labelAt: { x: (x1 + x2) / 2 - 10, y: from.y - 14 } };
+  }
+  const [x1, y1, x2, y2] = [from.x + WIDTH, from.y + HEIGHT / 2, to.x, to.y + HEIGHT / 2];
+  const bend = Math.max(24, (x2 - x1) / 2);
+  const path = `M${x1},${y1} C${x1 + bend},${y1} ${x2 - bend},${y2} ${x2},${y2}`;
+  return { ...edge, isBack, path, labelAt: { x: (x1 + x2) / 2 - 8, y: (y1 + y2) / 2 - 5 } };
 }
 
 function backEdges(nodes, edges) {

@@ -110,7 +110,7 @@ function Pattern({ one, before, supabase, mira, onChange }) {
       Before that: ${headline(before)}.
     `
   }</p>
-    <div class="row spread">
+    <div class="row spread" style="align-items:end">
       <${Evidence} one=${one} supabase=${supabase} />
       ${
     isCurrent && html`<span class="row">

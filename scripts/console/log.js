@@ -78,9 +78,11 @@ export function LogLines({ mira, taskId }) {
         <li key=${line.seq} class="logline">
           <${Time} at=${line.created_at} />
           <span><span class="badge ${TONE[line.level]}">${line.level}</span></span>
-          <span class="what">${line.step && html`
-            <b>${line.step}</b>
-          `}${line.message}</span>
+          <span class="what">
+          ${line.step && !line.message.startsWith(line.step) &&
+            html`<b class="step">${line.step}</b>`}
+          ${line.message}
+          </span>
         </li>
       `
     )

@@ -94,7 +94,12 @@ export function Time({ at, day }) {
   const date = new Date(at);
   const isToday = date.toDateString() === new Date().toDateString();
   const text = isToday && !day
-    ? date.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", second: "2-digit" })
+    ? date.toLocaleTimeString([], {
+      hour: "2-digit",
+      minute: "2-digit",
+      second: "2-digit",
+      hour12: false,
+    })
     : date.toLocaleDateString([], { day: "numeric", month: "short" });
   return html`<time datetime=${date.toISOString()} title=${date.toLocaleString()} class="muted">${text}</time>`;
 }

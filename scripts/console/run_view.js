@@ -132,22 +132,46 @@ function Steps({ events, tokens }) {
   }</ol>`;
 }
 
-/** Which node shows what, from the events so far: what follows a finished step unconditionally is running. */
+/**
+ * Which node shows what, from the events so far: what follows a finished step unconditionally is
+ * running; start and end record no steps of their own and follow from the others.
+ */
 function lights(events, workflow) {
   const status = new Map();
   const firstSeen = new Map();
-  const isOver = events.some((event) => event.event === "end");
+  const nodes = workflow?.nodes ?? [];
+  const edges = workflow?.edges ?? [];
+  const ending = events.find((event) => event.event === "end");
+  const see = (id, at, state) => {
+    if (!firstSeen.has(id)) firstSeen.set(id, at);
+    status.set(id, state);
+  };
+  const goOn = (id, at) => {
+    if (ending) return;
+    for (const edge of edges) {
+      if (edge.source === id && !edge.label && !status.has(edge.target)) {
+        see(edge.target, at + 0.5, "running");
+      }
+    }
+  };
+  for (const node of nodes) {
+    if (node.type !== "start" || events.length === 0) continue;
+    see(node.id, 0, "done");
+    goOn(node.id, 0);
+  }
   for (const { event, data } of events) {
     if (!data.node_id) continue;
-    if (!firstSeen.has(data.node_id)) firstSeen.set(data.node_id, data.event);
-    if (event === "step") status.set(data.node_id, data.error ? "failed" : "done");
-    else status.set(data.node_id, event === "waiting" ? "waiting" : "running");
-    if (event !== "step" || isOver || !workflow) continue;
-    for (const edge of workflow.edges) {
-      if (edge.source === data.node_id && !edge.label && !status.has(edge.target)) {
-        status.set(edge.target, "running");
-        firstSeen.set(edge.target, data.event + 0.5);
-      }
+    const state = event === "waiting" ? "waiting" : "running";
+    see(data.node_id, data.event, event !== "step" ? state : data.error ? "failed" : "done");
+    if (event === "step" && !data.error) goOn(data.node_id, data.event);
+  }
+  if (ending?.data.status === "completed") {
+    const last = Math.max(...firstSeen.values());
+    for (const node of nodes) {
+      const reached = edges.some((edge) =>
+        edge.target === node.id && status.get(edge.source) === "done"
+      );
+      if (node.type === "end" && reached) see(node.id, last + 1, "done");
     }
   }
   return { status, firstSeen };

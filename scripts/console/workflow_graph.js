@@ -1,4 +1,4 @@
-import { html, useMemo } from "./vendor/ui.js";
+import { html, useEffect, useMemo, useRef, useState } from "./vendor/ui.js";
 import { layOut } from "./graph_layout.js";
 
 /**
@@ -6,17 +6,24 @@ import { layOut } from "./graph_layout.js";
  * between two nodes that were reached, in this order, is drawn as taken.
  */
 export function WorkflowGraph({ nodes, edges, status = new Map(), firstSeen = new Map() }) {
-  const drawn = useMemo(() => layOut(nodes, edges), [nodes, edges]);
+  const frame = useRef(null);
+  const [room, setRoom] = useState(0);
+  useEffect(() => {
+    const watch = new ResizeObserver(([entry]) => setRoom(Math.floor(entry.contentRect.width)));
+    watch.observe(frame.current);
+    return () => watch.disconnect();
+  }, []);
+  const drawn = useMemo(() => layOut(nodes, edges, room || 1000), [nodes, edges, room]);
   const isTaken = (edge) =>
     status.get(edge.source) === "done" && status.has(edge.target) &&
     (edge.isBack || (firstSeen.get(edge.target) ?? Infinity) > (firstSeen.get(edge.source) ?? 0));
   return html`
-    <div class="graph" tabindex="0" role="group" aria-label="Workflow graph">
+    <div class="graph" ref=${frame} tabindex="0" role="group" aria-label="Workflow graph">
       <svg width=${drawn.width} height=${drawn.height} viewBox="0 0 ${drawn.width} ${drawn
         .height}" role="img"
         aria-label=${nodes.map((node) => `${node.name}: ${status.get(node.id) ?? "not reached"}`)
           .join(", ")}>
-          <defs><marker id="arrow" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" orient="auto-start-reverse">
+          <defs><marker id="arrow" viewBox="0 0 8 8" refX="7" refY="4" markerUnits="userSpaceOnUse" markerWidth="9" markerHeight="9" orient="auto-start-reverse">
             <path d="M0,0 8,4 0,8z" fill="context-stroke" /></marker></defs>
           ${drawn.edges.map((edge) =>
             html`<path key=${edge.id} class="edge ${
