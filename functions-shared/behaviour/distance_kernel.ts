@@ -1,6 +1,6 @@
 /** Which symbol follows which, at which distance (a dependency graph with a memory for distance). */
 
-import type { Scores } from "./predict_next.ts";
+import type { Scores } from "./next_views.ts";
 
 const REACH = 8;
 /** Weight of a context symbol falls with its distance from now. */
@@ -8,7 +8,7 @@ const RECENCY = 0.7;
 /** A count at another distance than asked for counts less per step of difference. */
 const BLUR = 0.8;
 /** Targets remembered per symbol. */
-const TARGETS = 50;
+const TARGETS = 200;
 
 /** Counts at distances 1 to 8, kept as their blurred sums. */
 export class DistanceKernel {

@@ -5,8 +5,7 @@
  * After Robidium (Leno et al. 2020), which turns recorded routines into scripts the same way.
  */
 
-import { embeddings } from "./embeddings.ts";
-import { token } from "./normalise.ts";
+import { type Occurrence, occurrenceIn, type PlannedStep, type Scalar } from "./habit_values.ts";
 import { compareText } from "./statistics.ts";
 import type { BehaviourEvent } from "./types.ts";
 
@@ -16,26 +15,6 @@ const AGREEMENT = 0.9;
 const PRESENCE = 0.5;
 /** Newest sessions kept apart to test the draft on, at most a third. */
 const HELD_OUT = 3;
-const MAX_GAP = 2;
-/** How an event was made, not what it says. */
-const NOT_SLOTS = new Set([
-  "x",
-  "y",
-  "dead",
-  "selection",
-  "scroll",
-  "changed",
-  "length",
-  "dwell_ms",
-  "from",
-  "referrer",
-  "reload",
-  "ok",
-  "source",
-]);
-
-type Scalar = string | number | boolean;
-
 /** Where a slot's value comes from. */
 export type Source =
   | { kind: "constant"; value: Scalar }
@@ -43,10 +22,7 @@ export type Source =
   | { kind: "input"; name: string };
 
 /** One step of the draft. */
-export interface DraftStep {
-  token: string;
-  /** Present in this share of the occurrences; undefined for a step that is always there. */
-  optional?: number;
+export interface DraftStep extends PlannedStep {
   slots: Record<string, Source>;
 }
 
@@ -68,9 +44,6 @@ export interface DryRun {
   /** `reproduced` of `steps`; null when there was no session to spare. */
   share: number | null;
 }
-
-/** One occurrence: for each step its slot values, or undefined when an optional step was left out. */
-type Occurrence = (Record<string, Scalar> | undefined)[];
 
 /**
  * Drafts a workflow from the sessions that show a habit.
@@ -131,7 +104,7 @@ export function switchName(step: number): string {
   return `with_step_${step + 1}`;
 }
 
-function stepsOf(habit: Parameters<typeof draftWorkflow>[0]): Omit<DraftStep, "slots">[] {
+function stepsOf(habit: Parameters<typeof draftWorkflow>[0]): PlannedStep[] {
   return habit.sequence.flatMap((token, i) => [
     ...habit.optional.filter((o) => o.before === i).map((o) => ({
       token: o.token,
@@ -142,50 +115,6 @@ function stepsOf(habit: Parameters<typeof draftWorkflow>[0]): Omit<DraftStep, "s
     habit.optional.filter((o) => o.before === habit.sequence.length)
       .map((o) => ({ token: o.token, optional: o.share })),
   );
-}
-
-/** The last occurrence of the habit in a session, if it is there. */
-function occurrenceIn(
-  events: readonly BehaviourEvent[],
-  sequence: readonly string[],
-  plan: readonly Omit<DraftStep, "slots">[],
-): Occurrence[] {
-  const names: string[] = [];
-  const first: BehaviourEvent[] = [];
-  for (const event of events) {
-    const name = token(event);
-    if (name === undefined || name === names.at(-1)) continue;
-    names.push(name);
-    first.push(event);
-  }
-  const ids = new Map(sequence.map((name, i) => [name, i]));
-  const line = Int32Array.from(names, (name) => ids.get(name) ?? -1);
-  const positions = embeddings(sequence.map((name) => ids.get(name)!), line, MAX_GAP).at(-1);
-  if (positions === undefined) return [];
-  let done = 0;
-  return [plan.map((step) => {
-    if (step.optional === undefined) return valuesOf(first[positions[done++]!]!);
-    const from = done === 0 ? positions[0]! - 1 - MAX_GAP : positions[done - 1]! + 1;
-    const to = done === positions.length ? positions.at(-1)! + 2 + MAX_GAP : positions[done]!;
-    for (let at = Math.max(0, from); at < to && at < names.length; at++) {
-      if (names[at] === step.token) return valuesOf(first[at]!);
-    }
-    return undefined;
-  })];
-}
-
-/** The slots of an event: its scalar payload fields, and its page where that holds an id. */
-function valuesOf(event: BehaviourEvent): Record<string, Scalar> {
-  const values: Record<string, Scalar> = {};
-  for (const [name, value] of Object.entries(event.payload ?? {})) {
-    if (NOT_SLOTS.has(name) || !/^[A-Za-z_][\w-]*$/.test(name)) continue;
-    if (typeof value === "string" && /redacted/i.test(value)) continue;
-    if (typeof value === "string" || typeof value === "number" || typeof value === "boolean") {
-      values[name] = value;
-    }
-  }
-  if (token(event)!.includes(":id")) values["page"] = event.page;
-  return values;
 }
 
 function slotNames(shown: readonly Record<string, Scalar>[]): string[] {
@@ -208,7 +137,7 @@ function constant(shown: readonly Occurrence[], i: number, slot: string): Source
 
 /** The same value as an earlier step that is always there; the nearest one, same name first. */
 function copy(
-  plan: readonly Omit<DraftStep, "slots">[],
+  plan: readonly PlannedStep[],
   shown: readonly Occurrence[],
   i: number,
   slot: string,

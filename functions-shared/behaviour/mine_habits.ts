@@ -12,10 +12,13 @@
  */
 
 import { type Corpus, intern } from "./corpus.ts";
-import { bystander, extensions, grow, type Grown, loops, occurrencesOf } from "./grow_habit.ts";
+import { extensions } from "./extensions.ts";
+import { type Grown, occurrencesOf } from "./occurrences.ts";
+import { candidates, isPart } from "./habit_candidates.ts";
+import { scoreHabit, supportOf } from "./score_habit.ts";
 import { defaults, type HabitSettings } from "./settings.ts";
-import { expectation, logChance, Shuffles } from "./shuffle_null.ts";
-import { compareText, wilsonLower } from "./statistics.ts";
+import { Shuffles } from "./shuffle_null.ts";
+import { compareText } from "./statistics.ts";
 import { frequentTriples } from "./triples.ts";
 
 /** What a caller may say about the sequences and the constants. */
@@ -76,13 +79,17 @@ export function mineHabits<S>(
   });
   const shuffles = new Shuffles(corpus, settings.shuffles);
   const left = corpus.sequences.map((sequence) => sequence.slice());
+  const triples = frequentTriples(corpus, settings.maxGap);
+  const judge = { settings, options, triples: supportOf(corpus, triples) };
   const scored = (grown: Grown, round: number) => {
-    const habit = describe(corpus, grown, settings, options);
+    const habit = scoreHabit(corpus, grown, judge);
     return habit ? [{ grown, habit, round }] : [];
   };
   const picked: { pattern: number[]; habit: Habit<S> }[] = [];
   let rounds = 0;
-  let open = candidates(corpus, settings).flatMap((grown) => scored(grown, 0)).sort(byRank);
+  let open = candidates(corpus, triples, settings).flatMap((grown) => scored(grown, 0)).sort(
+    byRank,
+  );
   while (picked.length < settings.maxHabits) {
     const best = open.shift();
     if (best === undefined) break;
@@ -103,7 +110,7 @@ export function mineHabits<S>(
     );
     const habit = longer < 0 || whole.support === support
       ? best.habit
-      : describe(corpus, whole, settings, options) ?? best.habit;
+      : scoreHabit(corpus, whole, judge) ?? best.habit;
     const entry = {
       pattern,
       habit: { ...habit, optional: optionalSteps(corpus, whole, settings) },
@@ -130,111 +137,6 @@ function byRank(a: Scored, b: Scored): number {
     compareText(a.grown.pattern.join(), b.grown.pattern.join());
 }
 
-/** Closed patterns around every triple that chance alone hardly explains. */
-function candidates<S>(corpus: Corpus<S>, settings: HabitSettings): Grown[] {
-  const actions = corpus.sequences.reduce((sum, sequence) => sum + sequence.length, 1);
-  const seedLimit = Math.min(
-    settings.maxSeeds,
-    Math.max(40, Math.floor(settings.maxWork / actions)),
-  );
-  const seeds = frequentTriples(corpus, settings.maxGap)
-    // a seed that repeats itself starts in the middle of a round; growth adds repeats where they belong
-    .filter(({ pattern }) => new Set(pattern).size === 3)
-    .map(({ pattern, groups, occurrences }) => ({
-      pattern: pattern as number[],
-      support: corpus.perOccurrence ? occurrences : groups,
-      chance: logChance(groups, occurrences, expectation(corpus, pattern, settings.maxGap)),
-    }))
-    .filter(({ chance }) => chance <= Math.log(settings.alpha))
-    .sort((a, b) => a.chance - b.chance || compareText(a.pattern.join(), b.pattern.join()))
-    .slice(0, seedLimit);
-  const found: Grown[] = [];
-  const visited = new Set<string>();
-  const queue: { pattern: number[]; support: number }[] = seeds;
-  for (let at = 0; at < queue.length && visited.size < 2 * seedLimit; at++) {
-    const { pattern, support } = queue[at]!;
-    if (!isNew(pattern, visited)) continue;
-    // a part of something already found with (nearly) the same support says nothing new
-    const known = found.some((g) =>
-      g.support >= settings.closure * support && isPart(pattern, g.pattern)
-    );
-    if (known) continue;
-    const { closed, branches } = grow(corpus, pattern, settings);
-    if (closed.pattern.length > pattern.length && !isNew(closed.pattern, visited)) continue;
-    const extra = bystander(corpus, closed.pattern, settings);
-    if (extra !== undefined) {
-      const rest = closed.pattern.toSpliced(extra, 1);
-      if (rest.length >= settings.minLength && !loops(rest)) {
-        queue.push({ pattern: rest, support: closed.support });
-      }
-      continue;
-    }
-    const turned = startAtTheStart(corpus, closed, settings);
-    if (turned !== closed && !isNew(turned.pattern, visited)) continue;
-    found.push(turned);
-    for (const branch of branches) queue.push({ pattern: branch, support: closed.support });
-  }
-  return found;
-}
-
-function isNew(pattern: readonly number[], visited: Set<string>): boolean {
-  const size = visited.size;
-  return visited.add(pattern.join()).size > size;
-}
-
-/** Scores a pattern by its (remaining) occurrences; undefined when it is no habit. */
-function describe<S>(
-  corpus: Corpus<S>,
-  grown: Grown,
-  settings: HabitSettings,
-  options: MineOptions,
-): Habit<S> | undefined {
-  const { pattern, support, occurrences } = grown;
-  const length = pattern.length;
-  if (support < corpus.minSupport || length < settings.minLength) return undefined;
-  if (options.days) {
-    const days = new Set(occurrences.map((o) => options.days![o.sequence]));
-    if (days.size < settings.minDays) return undefined;
-  }
-  const expected = expectation(corpus, pattern, settings.maxGap);
-  // every pattern of this length over these symbols was a chance to be fooled; half of the error
-  // goes to length 3, a quarter to length 4, and so on
-  const corrected = logChance(groupsOf(corpus, occurrences), occurrences.length, expected) +
-    length * Math.log(corpus.symbols.length) + (length - 2) * Math.LN2;
-  if (corrected > Math.log(settings.alpha)) return undefined;
-  const lift = occurrences.length / Math.max(expected.places, 1e-4);
-  if (lift < settings.minLift) return undefined;
-  const half = occurrencesOf(corpus, pattern.slice(0, Math.ceil(length / 2)), settings.maxGap);
-  const confidence = wilsonLower(Math.min(support, half.support), half.support, defaults.wilsonZ);
-  if (confidence < settings.minConfidence) return undefined;
-  let skipped = 0, weight = 0, unit = -1;
-  for (const { sequence, positions } of occurrences) {
-    skipped += positions[length - 1]! - positions[0]! + 1 - length;
-    const own = corpus.perOccurrence ? -1 : corpus.group[sequence]!;
-    if (own !== unit || corpus.perOccurrence) weight += options.weights?.[sequence] ?? 1;
-    unit = own;
-  }
-  const cohesion = length - skipped / occurrences.length;
-  return {
-    steps: pattern.map((v) => corpus.symbols[v]!),
-    optional: [],
-    support,
-    prefixSupport: half.support,
-    confidence,
-    lift,
-    cohesion,
-    // a second round adds steps, not substance
-    rank: confidence * Math.log1p(weight) * (cohesion - length + new Set(pattern).size),
-    logChance: corrected / Math.LN10,
-    weight,
-    occurrences,
-  };
-}
-
-function groupsOf<S>(corpus: Corpus<S>, occurrences: Grown["occurrences"]): number {
-  return new Set(occurrences.map((o) => corpus.group[o.sequence])).size;
-}
-
 /** Steps found in a good part of the occurrences, one per place. */
 function optionalSteps<S>(
   corpus: Corpus<S>,
@@ -249,40 +151,4 @@ function optionalSteps<S>(
     taken.add(slot);
     return [{ before: slot, step: corpus.symbols[symbol]!, share }];
   }).sort((a, b) => a.before - b.before);
-}
-
-/**
- * A habit done several times in a row is found at any of its rotations: the one that most sessions
- * begin with is the habit.
- */
-function startAtTheStart<S>(corpus: Corpus<S>, grown: Grown, settings: HabitSettings): Grown {
-  const closes = grown.pattern.length > settings.minLength &&
-    grown.pattern[0] === grown.pattern.at(-1);
-  const core = closes ? grown.pattern.slice(0, -1) : grown.pattern;
-  const again = occurrencesOf(corpus, [...core, ...core.slice(0, 2)], settings.maxGap);
-  if (again.support < grown.support / 2) return grown;
-  const firsts = new Map<number, number>();
-  for (const { sequence, positions } of again.occurrences) {
-    const line = corpus.sequences[sequence]!;
-    const first = line.findIndex((v) => core.includes(v));
-    if (first <= positions[0]!) firsts.set(line[first]!, (firsts.get(line[first]!) ?? 0) + 1);
-  }
-  let best = grown, most = 0;
-  for (let turn = 0; turn < core.length; turn++) {
-    const begins = firsts.get(core[turn]!) ?? 0;
-    if (begins <= most) continue;
-    const turned = [...core.slice(turn), ...core.slice(0, turn)];
-    const rotated = turn === 0 && !closes ? grown : occurrencesOf(corpus, turned, settings.maxGap);
-    if (rotated.support < settings.closure * grown.support) continue;
-    best = rotated;
-    most = begins;
-  }
-  return best;
-}
-
-/** Whether `part` is a subsequence of `whole`. */
-function isPart(part: readonly number[], whole: readonly number[]): boolean {
-  let at = 0;
-  for (const v of whole) if (v === part[at]) at++;
-  return at === part.length;
 }

@@ -1,6 +1,6 @@
 /** Sequences like this one, and what came after the shared part. */
 
-import type { Scores } from "./predict_next.ts";
+import type { Scores } from "./next_views.ts";
 
 /** Symbols of the context that are compared, and how their weight falls with age. */
 const CONTEXT = 8;

@@ -13,11 +13,8 @@
  * Deterministic. Works on any symbols; knows nothing of events.
  */
 
-import { DistanceKernel } from "./distance_kernel.ts";
-import { Neighbours } from "./neighbours.ts";
-import { Passages } from "./passages.ts";
-import { SuffixMatch } from "./suffix_match.ts";
-import { hash } from "./statistics.ts";
+import { chooseMixture, type Mixture } from "./choose_mixture.ts";
+import { mix, type Scores, Views } from "./next_views.ts";
 
 /** A symbol and how likely it comes next. */
 export interface Prediction<S> {
@@ -33,36 +30,10 @@ export interface NextPredictor<S> {
   readonly mixture: Mixture;
 }
 
-/** How the views are mixed. */
-export interface Mixture {
-  /** Weights of kernel, neighbours, passages, suffixes. */
-  weights: Weights;
-  /** Whether a symbol of the context may come again. */
-  repeats: boolean;
-}
-
-type Weights = readonly [kernel: number, neighbours: number, passages: number, suffixes: number];
-
 /** Symbols of the context that vote. */
 const CONTEXT = 8;
 /** Held-out questions the mixture is chosen on. */
-const QUESTIONS = 400;
-/** Mixtures to choose from; the first unless another is better. */
-const MIXTURES: readonly Weights[] = [
-  [0.4, 0.3, 0.3, 0],
-  [0.5, 0.5, 0, 0],
-  [0.5, 0, 0.5, 0],
-  [0, 0.5, 0.5, 0],
-  [1, 0, 0, 0],
-  [0, 1, 0, 0],
-  [0, 0, 1, 0],
-  [0, 0, 0, 1],
-  [0.25, 0.25, 0.25, 0.25],
-  [0.2, 0.1, 0.2, 0.5],
-  [0.5, 0, 0, 0.5],
-  [0, 0, 0.5, 0.5],
-];
-
+const QUESTIONS = 800;
 /**
  * Trains on a history of sequences.
  *
@@ -87,7 +58,7 @@ export function trainNext<S>(
       return id;
     })
   );
-  const mixture = chooseMixture(sequences, symbols.length, horizon, questions);
+  const mixture = chooseMixture(sequences, symbols.length, horizon, questions, CONTEXT);
   const views = new Views(sequences, symbols.length);
   return {
     mixture,
@@ -127,109 +98,6 @@ export function predictNext<S>(
   return predictor.next(prefix, limit);
 }
 
-/** Scores by symbol. */
-export type Scores = Map<number, number>;
-
-const NOBODY: Scores = new Map();
-
-class Views {
-  readonly #kernel: DistanceKernel;
-  readonly #neighbours: Neighbours;
-  readonly #passages: Passages;
-  readonly #suffixes: SuffixMatch;
-
-  constructor(sequences: readonly Int32Array[], symbols: number) {
-    this.#kernel = new DistanceKernel(sequences, symbols);
-    this.#neighbours = new Neighbours(sequences, symbols);
-    this.#passages = new Passages(sequences, symbols);
-    this.#suffixes = new SuffixMatch(sequences, symbols);
-  }
-
-  /** Opinions of the views that count. */
-  ask(context: readonly number[], weights: Weights = [1, 1, 1, 1]): Scores[] {
-    return [
-      weights[0] > 0 ? normalised(this.#kernel.scores(context)) : NOBODY,
-      weights[1] > 0 ? normalised(this.#neighbours.scores(context)) : NOBODY,
-      weights[2] > 0 ? normalised(this.#passages.scores(context)) : NOBODY,
-      weights[3] > 0 ? normalised(this.#suffixes.scores(context)) : NOBODY,
-    ];
-  }
-}
-
-function normalised(scores: Scores): Scores {
-  let total = 0;
-  for (const score of scores.values()) total += score;
-  if (total > 0) { for (const [id, score] of scores) scores.set(id, score / total); }
-  return scores;
-}
-
-function mix(
-  views: readonly Scores[],
-  { weights, repeats }: Mixture,
-  context: readonly number[],
-): Scores {
-  const scores: Scores = new Map();
-  views.forEach((view, v) => {
-    for (const [id, score] of view) scores.set(id, (scores.get(id) ?? 0) + weights[v]! * score);
-  });
-  if (!repeats) {
-    const fresh = new Map([...scores].filter(([id]) => !context.includes(id)));
-    if (fresh.size > 0) return fresh;
-  }
-  return scores;
-}
-
 function rank(scores: Scores): [number, number][] {
   return [...scores].sort((a, b) => b[1] - a[1] || a[0] - b[0]);
-}
-
-/** Trains on four fifths, asks about the rest, keeps the mixture with most right answers. */
-function chooseMixture(
-  sequences: readonly Int32Array[],
-  symbols: number,
-  horizon: number,
-  questions: number,
-): Mixture {
-  const held: Int32Array[] = [], kept: Int32Array[] = [];
-  sequences.forEach((sequence, i) =>
-    (hash(String(i)) % 5 === 0 && sequence.length > 1 ? held : kept).push(sequence)
-  );
-  if (held.length === 0 || kept.length < 3) return { weights: MIXTURES[8]!, repeats: true };
-  const views = new Views(kept, symbols);
-  const rate = new Float64Array(MIXTURES.length * 2);
-  const perSequence = Math.ceil(questions / held.length);
-  let asked = 0;
-  for (const sequence of held) {
-    for (let q = 0; q < perSequence && asked < questions; q++) {
-      // from the end: that is where there is context
-      const at = sequence.length - Math.min(horizon, sequence.length - 1) - q;
-      if (at < 1) break;
-      asked++;
-      const context = [...sequence.subarray(Math.max(0, at - CONTEXT), at)];
-      const answers = views.ask(context);
-      rate.forEach((_, i) => {
-        const top = best(mix(answers, mixtureOf(i), context));
-        const distance = sequence.subarray(at, at + horizon).indexOf(top);
-        if (distance >= 0) rate[i]! += distance === 0 ? 1 : 0.7;
-      });
-    }
-  }
-  let chosen = 0;
-  rate.forEach((score, i) => {
-    if (score > rate[chosen]!) chosen = i;
-  });
-  return mixtureOf(chosen);
-}
-
-/** Even numbers exclude repeats, odd ones allow them. */
-function mixtureOf(i: number): Mixture {
-  return { weights: MIXTURES[i >> 1]!, repeats: i % 2 === 1 };
-}
-
-function best(scores: Scores): number {
-  let top = -1, most = -1;
-  for (const [id, score] of scores) {
-    if (score > most || score === most && id < top) [top, most] = [id, score];
-  }
-  return top;
 }

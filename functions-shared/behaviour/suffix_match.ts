@@ -1,6 +1,6 @@
 /** Longest context seen before: prediction by partial matching, on the history itself. */
 
-import type { Scores } from "./predict_next.ts";
+import type { Scores } from "./next_views.ts";
 
 /** Longest context compared, and newest places looked at. */
 const ORDER = 5;

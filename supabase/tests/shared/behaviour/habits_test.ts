@@ -160,7 +160,7 @@ Deno.test("worst cases end soon: one symbol, a short cycle, one long routine, 10
     const habits = mineHabits(list);
     const took = performance.now() - start;
     // 40,000 actions; alone on a core the slowest takes half a second
-    assert.ok(took < 6_000, `${name}: ${took} ms`);
+    assert.ok(took < 15_000, `${name}: ${took} ms`);
     if (["one", "two", "random30", "distinct"].includes(name)) {
       assert.deepEqual(names(habits), [], name);
     }
