@@ -1130,9 +1130,19 @@ begin
   if p_run_id is not null then
     v_tasks := private.claim_run(p_run_id, v_lease, p_item_batch);
     v_claimed := jsonb_array_length(v_tasks);
-  elsif p_user_id is not null then
-    v_users := array[p_user_id];
   else
+    -- what a worker left lying goes before what nobody has begun, whoever's it is
+    foreach v_run in array array(
+      select s.id from public.mira_workflow_state s
+      where s.leased_at is not null and s.due_at <= now() and (p_user_id is null or s.user_id = p_user_id)
+      order by s.due_at limit (p_limit + 1) / 2 for update skip locked) loop
+      v_tasks := v_tasks || private.claim_run(v_run, v_lease, p_item_batch);
+      v_claimed := v_claimed + 1;
+    end loop;
+  end if;
+  if p_user_id is not null then
+    v_users := array[p_user_id];
+  elsif p_run_id is null then
     while cardinality(v_users) < p_limit loop
       select s.user_id into v_user from public.mira_workflow_state s
         where s.due_at is not null and s.user_id > v_user

@@ -1,0 +1,75 @@
+/**
+ * Measures one engine in a process of its own and prints one line of JSON.
+ * `deno run -A measure.ts <subject> <database url> <runs> [fan-out items]`
+ */
+
+import postgres from "postgres";
+import { openDbos } from "./dbos.ts";
+import { openLanggraph } from "./langgraph.ts";
+import { openMastra } from "./mastra.ts";
+import { openOpenworkflow } from "./openworkflow.ts";
+import { openOurs } from "./ours.ts";
+import { openPgflow } from "./pgflow.ts";
+import { type OpenSubject, STEPS } from "./subject.ts";
+
+const SUBJECTS: Record<string, OpenSubject> = {
+  "mira": (url) => openOurs(url),
+  "mira plain": (url) => openOurs(url, "llm"),
+  "langgraph": (url) => openLanggraph(url, "sync"),
+  "langgraph exit": (url) => openLanggraph(url, "exit"),
+  "dbos": openDbos,
+  "openworkflow": openOpenworkflow,
+  "mastra": openMastra,
+  "pgflow": openPgflow,
+};
+const IN_FLIGHT = 16;
+
+const [name = "", url = "", runs = "200", items = "0"] = Deno.args;
+const admin = postgres(url, { max: 1, onnotice: () => {} });
+const wal = async () =>
+  Number((await admin`select pg_current_wal_lsn() - '0/0'::pg_lsn as at`)[0]!.at);
+const subject = await SUBJECTS[name]!(url);
+
+async function many(count: number): Promise<void> {
+  let next = 0;
+  await Promise.all(Array.from({ length: IN_FLIGHT }, async () => {
+    while (next < count) await subject.run(next++);
+  }));
+}
+
+const result: Record<string, number | string> = { name };
+await many(Math.min(100, Number(runs)));
+await admin`checkpoint`.catch(() => {});
+const from = { wal: await wal(), statements: subject.statements?.() ?? 0, at: performance.now() };
+await many(Number(runs));
+const steps = Number(runs) * STEPS.length;
+result.steps_per_s = steps / (performance.now() - from.at) * 1000;
+result.wal_per_step = (await wal() - from.wal) / steps;
+if (subject.statements) {
+  result.statements_per_step = (subject.statements() - from.statements) / steps;
+}
+
+const times: number[] = [];
+for (let i = 0; i < 60; i++) {
+  const began = performance.now();
+  await subject.run(i);
+  times.push(performance.now() - began);
+}
+result.p50_ms = times.sort((a, b) => a - b)[30]!;
+
+if (subject.runMany) {
+  await subject.runMany(100);
+  const began = performance.now();
+  await subject.runMany(Number(runs) * 2);
+  result.batched_per_s = Number(runs) * 2 * STEPS.length / (performance.now() - began) * 1000;
+}
+if (subject.fanOut && Number(items) > 0) {
+  await subject.fanOut(100, 2);
+  const began = performance.now();
+  await subject.fanOut(Number(items), 2);
+  result.fanout_per_s = Number(items) / (performance.now() - began) * 1000;
+}
+console.log(JSON.stringify(result));
+await subject.close();
+await admin.end();
+Deno.exit(0);
