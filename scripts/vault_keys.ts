@@ -1,6 +1,6 @@
 /**
- * Makes root keys for the vault. `deno task vault:keys` prints the one line that sets a new ring on a
- * hosted project; with a ring in VAULT_KEYRING, `--add` puts a new active key into it and
+ * Makes root keys for the vault. `deno task vault:keys` prints the one line that sets a new ring on
+ * a hosted project; with a ring in VAULT_KEYRING, `--add` puts a new active key into it and
  * `--remove <key id>` takes one out once `deno task vault:rotate` says that it may leave.
  */
 

@@ -1,9 +1,10 @@
 /**
- * `deno task vault:rotate`: moves every person's data key under the active root key of VAULT_KEYRING.
+ * `deno task vault:rotate`: moves every person's data key under the active root key of
+ * VAULT_KEYRING.
  *
  * Reads SUPABASE_URL (or API_URL), SUPABASE_SECRET_KEY (or SECRET_KEY) and VAULT_KEYRING from the
- * environment, or from `--env FILE` (lines NAME=value). Safe to stop, to repeat and to run while the
- * functions serve. Exits 1 while data keys are left on an old root key.
+ * environment, or from `--env FILE` (lines NAME=value). Safe to stop, to repeat and to run while
+ * the functions serve. Exits 1 while data keys are left on an old root key.
  *
  * The whole rotation: `vault:keys --add` and set the line it prints; `vault:rotate`; then
  * `vault:keys --remove <key id>` for each key it names.

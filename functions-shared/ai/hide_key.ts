@@ -28,8 +28,8 @@ export function hideKeyInReply(reply: ModelReply, key: string): ModelReply {
 }
 
 /**
- * The same for text that comes in pieces, across their seams: what might be the beginning of the key is
- * held back until the next piece tells.
+ * The same for text that comes in pieces, across their seams: what might be the beginning of the
+ * key is held back until the next piece tells.
  */
 export class KeyFilter {
   #held = "";

@@ -44,8 +44,7 @@ export function allow(...modes: [Mode, ...Mode[]]): MiddlewareHandler<MiraEnv> {
       });
     }
     c.set("caller", callerOf(data));
-    admin ??= createAdminClient<Database>();
-    c.set("admin", admin);
+    c.set("admin", admin ??= createAdminClient<Database>());
     await next();
   };
 }

@@ -108,7 +108,10 @@ export const SecretList = z.object({
 });
 export type SecretList = z.output<typeof SecretList>;
 
-/** Answer of `DELETE /:provider`: the ciphertext is gone; the provider is told within about a minute. */
+/**
+ * Answer of `DELETE /:provider`: the ciphertext is gone; the provider is told within about a
+ * minute.
+ */
 export const DisconnectedToken = z.object({
   id: z.uuid(),
   provider: z.string(),

@@ -1,9 +1,9 @@
 /** Bytes for the vault: base64url, length-prefixed lists, a checksum. */
 
 import { Buffer } from "node:buffer";
+import type { Bytes } from "../http/bytes.ts";
 
-/** Bytes as WebCrypto takes them, in old and new TypeScript libraries alike. */
-export type Bytes = ReturnType<TextEncoder["encode"]>;
+export type { Bytes };
 
 const encoder = new TextEncoder();
 
@@ -29,8 +29,8 @@ export function randomBytes(length: number): Bytes {
 }
 
 /**
- * A list of texts as bytes that no other list has: each part follows its length (32 bits, big endian),
- * so `["ab", "c"]` and `["a", "bc"]` differ.
+ * A list of texts as bytes that no other list has: each part follows its length (32 bits, big
+ * endian), so `["ab", "c"]` and `["a", "bc"]` differ.
  */
 export function lengthPrefixed(parts: readonly string[]): Bytes {
   const encoded = parts.map(utf8);
@@ -54,8 +54,8 @@ const CRC_TABLE = Uint32Array.from({ length: 256 }, (_, index) => {
 /**
  * CRC-32 (ISO 3309) of ASCII text, as eight hex digits.
  *
- * No protection: the cipher's tag protects. It tells a text cut or mangled on its way from one that was
- * moved to another place, which the tag alone cannot tell apart.
+ * No protection: the cipher's tag protects. It tells a text cut or mangled on its way from one that
+ * was moved to another place, which the tag alone cannot tell apart.
  */
 export function crc32(text: string): string {
   let crc = 0xffffffff;

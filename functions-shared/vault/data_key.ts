@@ -1,8 +1,9 @@
 /**
  * Data keys: one per person, random, stored wrapped by a root key.
  *
- * Text: `w1.<root key id>.<check value of the root key>.<iv>.<ciphertext and tag>`. The person and the
- * data key's id are authenticated with it, so a wrapped key moved to another person does not open.
+ * Text: `w1.<root key id>.<check value of the root key>.<iv>.<ciphertext and tag>`. The person and
+ * the data key's id are authenticated with it, so a wrapped key moved to another person does not
+ * open.
  */
 
 import { Problem } from "../http/problem.ts";
@@ -37,8 +38,8 @@ export async function newDataKey(ring: Keyring, userId: string): Promise<Wrapped
 /**
  * Opens a wrapped data key for writing.
  *
- * @throws {Problem} 500 `data_key_damaged` not a wrapped key; 503 `root_key_missing` its root key left
- *   the ring; 503 `root_key_wrong` the ring's key of that id is another one; 500
+ * @throws {Problem} 500 `data_key_damaged` not a wrapped key; 503 `root_key_missing` its root key
+ *   left the ring; 503 `root_key_wrong` the ring's key of that id is another one; 500
  *   `data_key_out_of_place` it belongs to another person or id, or was altered.
  */
 export async function openForSealing(
@@ -61,7 +62,9 @@ export async function openForSealing(
   return { id: key.id, cipher, mac };
 }
 
-/** Opens a wrapped data key for reading: the AES-256-GCM key, for decrypting only. Throws as above. */
+/**
+ * Opens a wrapped data key for reading: the AES-256-GCM key, for decrypting only. Throws as above.
+ */
 export async function openForUnsealing(
   ring: Keyring,
   userId: string,

@@ -1,9 +1,9 @@
 /**
  * The key ring: root keys from the environment, which the database never sees.
  *
- * `VAULT_KEYRING={"active":"2026-10","keys":{"2026-04":"<32 bytes, base64url>","2026-10":"…"}}`. New
- * data keys are wrapped by the active root key; the others open what they wrapped before. Root keys are
- * used only through HKDF-SHA-256 (RFC 5869), and only as keys that cannot be read back.
+ * `VAULT_KEYRING={"active":"2026-10","keys":{"2026-04":"<32 bytes, base64url>","2026-10":"…"}}`.
+ * New data keys are wrapped by the active root key; the others open what they wrapped before. Root
+ * keys are used only through HKDF-SHA-256 (RFC 5869), and only as keys that cannot be read back.
  */
 
 import { env } from "../env.ts";
@@ -35,12 +35,13 @@ let cached: { text: string; ring: Promise<Keyring> } | undefined;
 /**
  * The ring of `VAULT_KEYRING`, derived once per isolate.
  *
- * @throws {Problem} 503 `not_configured` when unset, `keyring_invalid` naming what is wrong with it.
+ * @throws {Problem} 503 `not_configured` when unset, `keyring_invalid` naming what is wrong with
+ *   it.
  */
-export function keyring(): Promise<Keyring> {
+export async function keyring(): Promise<Keyring> {
   const text = env("VAULT_KEYRING");
   if (cached?.text !== text) cached = { text, ring: parseKeyring(text) };
-  return cached.ring;
+  return await cached.ring;
 }
 
 /**

@@ -21,11 +21,12 @@ export interface MaintenanceReport {
 const BATCH = 20;
 
 /**
- * Refreshes tokens ahead of their expiry and finishes revocations, until nothing is due or the budget
- * is spent. Several workers may do so at once: leases keep them apart. Without a key ring it does
- * nothing, because nothing can be stored either. Never throws: the runs beside it must go on.
+ * Refreshes tokens ahead of their expiry and finishes revocations, until nothing is due or the
+ * budget is spent. Several workers may do so at once: leases keep them apart. Without a key ring it
+ * does nothing, because nothing can be stored either. Never throws: the runs beside it must go on.
  *
- * @param options.budgetMs no new batch starts after it; a batch ends within the providers' time limit.
+ * @param options.budgetMs no new batch starts after it; a batch ends within the providers' time
+ *   limit.
  * @param options.onError hears what went wrong, for the log.
  */
 export async function maintainVault(

@@ -1,8 +1,8 @@
 /**
  * The one door to a plaintext credential, for the tools and models a run uses.
  *
- * Only run-workflow may reach this file; a test walks the imports. The database writes the audit row in
- * the statement that hands out the ciphertext, so no secret is opened unseen.
+ * Only run-workflow may reach this file; a test walks the imports. The database writes the audit
+ * row in the statement that hands out the ciphertext, so no secret is opened unseen.
  */
 
 import type { SupabaseClient } from "@supabase/supabase-js";
@@ -59,11 +59,11 @@ interface Opened {
 const PATIENCE_MS = 20_000;
 
 /**
- * Opens the credential a person holds for a provider: an OAuth token, else an API key (with a label or
- * agent name only API keys; without, the one labelled `default`, else the oldest).
+ * Opens the credential a person holds for a provider: an OAuth token, else an API key (with a label
+ * or agent name only API keys; without, the one labelled `default`, else the oldest).
  *
- * A token near its end is refreshed on the way. While another caller refreshes it, one that still lives
- * is used, and one that has expired is waited for.
+ * A token near its end is refreshed on the way. While another caller refreshes it, one that still
+ * lives is used, and one that has expired is waited for.
  *
  * @returns undefined when the person holds none.
  * @throws {Problem} 424 `needs_reauth`, `token_expired`; 503 `refresh_unavailable`
@@ -71,7 +71,8 @@ const PATIENCE_MS = 20_000;
  *
  * @example
  * ```ts
- * const opened = await openSecret(admin, { userId, provider: "google", purpose: "tool:gmail", runId });
+ * const ask = { userId, provider: "google", purpose: "tool:gmail", runId };
+ * const opened = await openSecret(admin, ask);
  * ```
  */
 export async function openSecret(

@@ -2,7 +2,7 @@
  * OAuth 2.0 providers as data: where to refresh, where to revoke, which variables hold the client.
  *
  * The operator adds or replaces providers with `VAULT_PROVIDERS`, a JSON object by provider name:
- * `{"crm":{"token_url":"https://crm.example/oauth/token","revoke_url":"https://crm.example/oauth/revoke"}}`.
+ * `{"crm":{"token_url":"https://crm.example/token","revoke_url":"https://crm.example/revoke"}}`.
  * They live in the environment and not in a table, because whoever may change a token URL receives
  * refresh tokens.
  */
@@ -28,7 +28,10 @@ const OAuthProvider = z.strictObject({
   revoke_url: EndpointUrl.optional(),
   /** Variable that holds the client id; default `<PROVIDER>_CLIENT_ID`. */
   client_id_env: EnvName.optional(),
-  /** Variable that holds the client secret; default `<PROVIDER>_CLIENT_SECRET`. A public client has none. */
+  /**
+   * Variable that holds the client secret; default `<PROVIDER>_CLIENT_SECRET`. A public client has
+   * none.
+   */
   client_secret_env: EnvName.optional(),
   /** How the client names itself (RFC 6749 §2.3.1). */
   client_auth: z.enum(["post", "basic"]).default("post"),

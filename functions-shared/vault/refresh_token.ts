@@ -2,10 +2,11 @@
  * Refreshing an OAuth token: many callers, one call to the provider.
  *
  * A lease row says who refreshes; the others wait or go on with the token they have. The generation
- * fences: an answer is stored only on the generation it was refreshed from, and `invalid_grant` counts
- * only while that generation stands. A holder that dies before its call costs the length of a lease. One
- * that dies during the call may have used up a rotating refresh token; no lock can mend that, so
- * refreshes start minutes ahead of expiry, and the person is asked to sign in again exactly once.
+ * fences: an answer is stored only on the generation it was refreshed from, and `invalid_grant`
+ * counts only while that generation stands. A holder that dies before its call costs the length of
+ * a lease. One that dies during the call may have used up a rotating refresh token; no lock can
+ * mend that, so refreshes start minutes ahead of expiry, and the person is asked to sign in again
+ * exactly once.
  */
 
 import type { SupabaseClient } from "@supabase/supabase-js";
@@ -131,7 +132,9 @@ async function openOld(
   return { ring, old: await unseal(ring, lease.wrapped_key, at, lease.ciphertext) };
 }
 
-/** Tries again after 0.2, 0.8 and 3.2 seconds. Storing twice is harmless: the second finds it done. */
+/**
+ * Tries again after 0.2, 0.8 and 3.2 seconds. Storing twice is harmless: the second finds it done.
+ */
 async function insist<T>(store: () => Promise<T>, attempt = 0): Promise<T> {
   try {
     return await store();

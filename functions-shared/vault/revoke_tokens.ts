@@ -21,8 +21,9 @@ interface Owed {
 const CALL_MS = 8_000;
 
 /**
- * Revokes up to `limit` tokens that are owed to providers. A provider that fails is asked again later
- * (30 s, doubling, eight times); one without a revocation endpoint just has its token dropped.
+ * Revokes up to `limit` tokens that are owed to providers. A provider that fails is asked again
+ * later (30 s, doubling, eight times); one without a revocation endpoint just has its token
+ * dropped.
  *
  * @returns how many left the queue.
  */

@@ -20,8 +20,9 @@ export interface RotationReport {
 }
 
 /**
- * Re-wraps in batches. It may be stopped and started at any time and by several at once: what is done
- * is marked by the text itself, and a data key that changed meanwhile is left for the next pass.
+ * Re-wraps in batches. It may be stopped and started at any time and by several at once: what is
+ * done is marked by the text itself, and a data key that changed meanwhile is left for the next
+ * pass.
  *
  * @param options.batch data keys per round trip, at most 5000.
  * @param options.onProgress hears the count after each batch.

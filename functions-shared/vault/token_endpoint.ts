@@ -23,8 +23,8 @@ const TOKEN = /^[\x20-\x7e]{1,8192}$/;
 /**
  * Exchanges a refresh token.
  *
- * Final is only what the person must mend (`invalid_grant`); a wrong client, a limit or a fault of the
- * provider passes when somebody mends it, without a new sign-in.
+ * Final is only what the person must mend (`invalid_grant`); a wrong client, a limit or a fault of
+ * the provider passes when somebody mends it, without a new sign-in.
  *
  * @param timeoutMs the whole call; keep it below the lease.
  */

@@ -1,8 +1,8 @@
 /**
  * Unsealing: the only code that turns a stored credential back into plaintext.
  *
- * Who may import it is a closed list (`open_secret.ts`, `refresh_token.ts`, `revoke_tokens.ts`), and
- * those are reached from run-workflow alone; a test walks the imports and holds both.
+ * Who may import it is a closed list (`open_secret.ts`, `refresh_token.ts`, `revoke_tokens.ts`),
+ * and those are reached from run-workflow alone; a test walks the imports and holds both.
  */
 
 import { Problem } from "../http/problem.ts";
@@ -18,8 +18,9 @@ const decoder = new TextDecoder();
  * Decrypts a credential that stands at `place`.
  *
  * @param wrappedKey the person's data key as stored.
- * @throws {Problem} 500 `ciphertext_damaged` cut or mangled; 500 `ciphertext_out_of_place` whole, but
- *   sealed for another person, provider, field, generation, label or address; or as `openForUnsealing`.
+ * @throws {Problem} 500 `ciphertext_damaged` cut or mangled; 500 `ciphertext_out_of_place` whole,
+ *   but sealed for another person, provider, field, generation, label or address; or as
+ *   `openForUnsealing`.
  */
 export async function unseal(
   ring: Keyring,

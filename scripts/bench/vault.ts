@@ -1,9 +1,11 @@
 /**
- * `deno task bench vault`: what sealing, opening and re-wrapping cost, on one core, without a database.
+ * `deno task bench vault`: what sealing, opening and re-wrapping cost, on one core, without a
+ * database.
  *
- * Baselines: the published scheme of Nango (one key, AES-256-GCM without associated data, node:crypto)
- * for the cipher, and rotation without data keys (decrypt and encrypt every credential) for re-wrapping.
- * Both sides run in alternating rounds; figures are the fastest round of each, which other work on the machine disturbs least.
+ * Baselines: the published scheme of Nango (one key, AES-256-GCM without associated data,
+ * node:crypto) for the cipher, and rotation without data keys (decrypt and encrypt every
+ * credential) for re-wrapping. Both sides run in alternating rounds; figures are the fastest round
+ * of each, which other work on the machine disturbs least.
  */
 
 import { Buffer } from "node:buffer";

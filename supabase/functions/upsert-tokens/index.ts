@@ -1,7 +1,8 @@
 /**
  * upsert-tokens: people hand over credentials and see masks of them.
  *
- * Write-only: nothing this function reaches can decrypt a stored credential, and no route returns one.
+ * Write-only: nothing this function reaches can decrypt a stored credential, and no route returns
+ * one.
  */
 
 import { allow } from "../../../functions-shared/auth/allow.ts";

@@ -1,6 +1,6 @@
 /**
- * A stand-in for the service-role Data API client that speaks to PostgreSQL directly, for tests that
- * start many processes or want the database without a gateway. Only `rpc` exists.
+ * A stand-in for the service-role Data API client that speaks to PostgreSQL directly, for tests
+ * that start many processes or want the database without a gateway. Only `rpc` exists.
  */
 
 import type { SupabaseClient } from "@supabase/supabase-js";

@@ -1,6 +1,6 @@
 /**
- * A strict OAuth 2.0 provider for tests: refresh tokens rotate, and a second use of an old one revokes
- * the whole family (RFC 9700 §4.14.2).
+ * A strict OAuth 2.0 provider for tests: refresh tokens rotate, and a second use of an old one
+ * revokes the whole family (RFC 9700 §4.14.2).
  */
 
 /** What the provider saw and does. */

@@ -1,7 +1,7 @@
 /**
  * Secrets with a name of their own travel through every route, through refused requests and through
- * runs with a hostile provider that sends the key back in answers and errors. Afterwards they are looked
- * for everywhere.
+ * runs with a hostile provider that sends the key back in answers and errors. Afterwards they are
+ * looked for everywhere.
  */
 
 import { deepEqual, equal, ok } from "node:assert/strict";
@@ -14,26 +14,41 @@ const provider = startTokenProvider();
 /** What reached the model service. */
 const heard: string[] = [];
 /** A model service that gives the caller's key back to them, as an answer or as an error. */
-const model = Deno.serve({ port: 0, hostname: "127.0.0.1", onListen: () => {} }, (request) => {
-  const key = request.headers.get("authorization") ?? "";
-  heard.push(key);
-  if (new URL(request.url).pathname.startsWith("/failing")) {
-    return Response.json({ error: { message: `bad key: ${key}`, code: key } }, { status: 401 });
-  }
-  // streamed in two halves, so that no single piece looks like the key
-  const half = Math.floor(key.length / 2);
-  const pieces = [key.slice(0, half), key.slice(half)].map((content, index) => ({
-    id: "1",
-    object: "chat.completion.chunk",
-    created: 1,
-    model: "echo",
-    choices: [{ index: 0, delta: { content }, finish_reason: index === 1 ? "stop" : null }],
-  }));
-  const lines = [...pieces.map((piece) => JSON.stringify(piece)), "[DONE]"];
-  return new Response(lines.map((line) => `data: ${line}\n\n`).join(""), {
-    headers: { "content-type": "text/event-stream" },
-  });
-});
+const model = Deno.serve(
+  { port: 0, hostname: "127.0.0.1", onListen: () => {} },
+  async (request) => {
+    const key = request.headers.get("authorization") ?? "";
+    heard.push(key);
+    if (new URL(request.url).pathname.startsWith("/failing")) {
+      return Response.json({ error: { message: `bad key: ${key}`, code: key } }, { status: 401 });
+    }
+    const { stream } = await request.json();
+    if (!stream) {
+      const message = { role: "assistant", content: `your ${key}` };
+      const choices = [{ index: 0, finish_reason: "stop", message }];
+      return Response.json({
+        id: "1",
+        object: "chat.completion",
+        created: 1,
+        model: "echo",
+        choices,
+      });
+    }
+    // streamed in two halves, so that no single piece looks like the key
+    const half = Math.floor(key.length / 2);
+    const pieces = [key.slice(0, half), key.slice(half)].map((content, index) => ({
+      id: "1",
+      object: "chat.completion.chunk",
+      created: 1,
+      model: "echo",
+      choices: [{ index: 0, delta: { content }, finish_reason: index === 1 ? "stop" : null }],
+    }));
+    const lines = [...pieces.map((piece) => JSON.stringify(piece)), "[DONE]"];
+    return new Response(lines.map((line) => `data: ${line}\n\n`).join(""), {
+      headers: { "content-type": "text/event-stream" },
+    });
+  },
+);
 const origin = `http://127.0.0.1:${model.addr.port}`;
 
 const stack = await startStack({
@@ -133,6 +148,14 @@ Deno.test("a canary secret is used and stands in no table, log line, answer or p
   const failing = graph({ provider: "openai_compatible", agent_name: "bad", prompt: "hello" });
   const ran = await send(user, "POST", "/run-workflow", { workflow: good, input: {} });
   const failed = await send(user, "POST", "/run-workflow", { workflow: failing, input: {} });
+  const streamed = await stack.fetch("/functions/v1/run-workflow", {
+    as: user,
+    headers: { accept: "text/event-stream" },
+    json: { workflow: good, input: {} },
+  });
+  const events = await streamed.text();
+  answers.push(events);
+  ok(events.includes("[key]"), events);
   await send(user, "GET", `/run-workflow/${ran.body.run_id}`);
   await send(user, "GET", `/run-workflow/${failed.body.run_id}`);
   deepEqual(

@@ -5,7 +5,7 @@ import {
   openForSealing,
   rewrapDataKey,
 } from "../../../../functions-shared/vault/data_key.ts";
-import { type Keyring, parseKeyring } from "../../../../functions-shared/vault/keyring.ts";
+import { type Keyring, keyring, parseKeyring } from "../../../../functions-shared/vault/keyring.ts";
 import { mask } from "../../../../functions-shared/vault/mask.ts";
 import type { Place } from "../../../../functions-shared/vault/place.ts";
 import { fingerprint, seal } from "../../../../functions-shared/vault/seal.ts";
@@ -196,6 +196,12 @@ Deno.test("a ring that cannot be used says why and shows no key", async () => {
       return true;
     });
   }
+});
+
+Deno.test("a missing ring is a rejection that names the variable, not a crash at the start", async () => {
+  Deno.env.delete("VAULT_KEYRING");
+  const promise = keyring();
+  await rejects(promise, { code: "not_configured", status: 503, message: /VAULT_KEYRING/ });
 });
 
 Deno.test("generated rings are usable, grow and shrink, and never lose the active key", async () => {
