@@ -46,7 +46,8 @@ export function problemFromSql(error: SqlError): Problem {
   if (/^(22|23)/.test(state)) {
     return new Problem(422, "invalid_value", "A value does not fit its rule.", { cause });
   }
-  if (state === "57014") {
+  // the embedded Data API gives a cancelled statement no code of its own
+  if (state === "57014" || error.message.includes("canceling statement")) {
     return new Problem(503, "database_timeout", "The database took too long.", { ...RETRY, cause });
   }
   if (/^(08|40|53|55|57|PGRST00)/.test(state) || (state === "" && isNetwork(error.message))) {

@@ -54,7 +54,7 @@ export async function bench(ctx: BenchContext): Promise<BenchRow[]> {
     const timings = new Map<string, Map<Side, Timing>>();
     let minRecall = 1;
     for (const kind of CLASSES) {
-      const timing = await timeClass(sql, sides, { class: kind, k: 5, threshold: 0.7, repeats: 3 });
+      const timing = await timeClass(sql, sides, { class: kind, k: 5, threshold: 0.7, repeats: 5 });
       const open10 = await timeClass(sql, ["mira", "seed"], {
         class: kind,
         k: 10,

@@ -111,11 +111,14 @@ comment on function private.embedding_model_id(text, int) is
 
 create function private.known_model(p_name text) returns text
 language plpgsql security definer set search_path = '' as $$
+declare
+  v_id smallint;
 begin
-  if not exists (select from private.embedding_models m where m.name = p_name) then
-    return (select m.name from private.embedding_models m where m.id = private.embedding_model_id(p_name));
+  if exists (select from private.embedding_models m where m.name = p_name) then
+    return p_name;
   end if;
-  return p_name;
+  v_id := private.embedding_model_id(p_name);
+  return (select m.name from private.embedding_models m where m.id = v_id);
 end $$;
 comment on function private.known_model(text) is 'The same model name, now known; null becomes the model that answers.';
 
@@ -595,7 +598,7 @@ declare
 begin
   if p_contexts is null then
     if p_user_id is not null then
-      return array(
+      v_ids := array(
         with near as materialized (
           select v.vid, v.code operator(extensions.<~>) p_code as bits
           from private.recall_vectors v
@@ -603,6 +606,14 @@ begin
           order by 2 limit v_cap)
         select n.vid from near n
         where n.bits <= coalesce((select n.bits from near n offset p_count - 1 limit 1), 1536) + p_margin);
+      if cardinality(v_ids) = v_cap then
+        -- a crowd: hundreds of rows about equally near, where bits alone cannot tell; look wider
+        v_ids := array(
+          select v.vid from private.recall_vectors v
+          where v.user_id = p_user_id and v.model_id = p_model_id and v.source = any (p_sources)
+          order by v.code operator(extensions.<~>) p_code limit 4 * v_cap);
+      end if;
+      return v_ids;
     elsif to_regclass('private.recall_vectors_graph_' || p_model_id || '_idx') is null then
       return array(
         with near as materialized (
@@ -813,7 +824,7 @@ begin
     union
     select w.source, w.source_id, 1 - (w.e operator(extensions.<=>) v_half)
     from private.recall_vectors w where w.vid = any (v_words))
-  select jsonb_agg(c.candidate) into v_rows from (
+  select jsonb_agg(c.candidate order by (c.candidate ->> 'similarity')::double precision desc) into v_rows from (
     select jsonb_build_object(
       'id', p.id, 'source', 'behavior_patterns', 'trigger', p.trigger, 'aliases', p.aliases,
       'similarity', h.similarity, 'tools', private.action_sequence(p.actions),
@@ -1525,12 +1536,16 @@ begin
     where p.trigger_embedding is not null and (p_user_id is null or p.user_id = p_user_id)
     order by md5(p.id::text) limit v_sample) q
   cross join lateral (
-    select count(n.source_id)::double precision / nullif(count(*), 0) as share
-    from (
-      select b.id from public.behavior_patterns b
+    -- by similarity, not by id: rows equally near are equally right
+    select min(b.similarity) as worst, count(*) as wanted from (
+      select 1 - (b.trigger_embedding operator(extensions.<=>) q.embedding) as similarity
+      from public.behavior_patterns b
       where b.user_id = q.user_id and b.embedding_model = q.embedding_model and b.trigger_embedding is not null
-      order by b.trigger_embedding operator(extensions.<=>) q.embedding limit 10) exact
-    left join private.recall_nearest(q.user_id, q.model_id, '{1}', q.embedding, 10, -1) n on n.source_id = exact.id) hit;
+      order by 1 desc limit 10) b) exact
+  cross join lateral (
+    select count(*)::double precision / exact.wanted as share
+    from private.recall_nearest(q.user_id, q.model_id, '{1}', q.embedding, 10, -1) n
+    where n.similarity >= exact.worst - 0.0005) hit;
   return query values ('recall_at_10', v_recall, coalesce(v_recall >= 0.99, true));
 end $$;
 comment on function private.check_recall(uuid, int, boolean) is

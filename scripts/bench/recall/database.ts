@@ -97,7 +97,7 @@ export async function load(sql: Sql, corpus: Corpus, log: (msg: string) => void)
   await pipeline(Readable.from(lines(corpus)), copy);
   log(`${seconds(started)} s to make and copy the rows`);
   started = performance.now();
-  await sql`insert into private.embedding_models (name) values ('bench')`;
+  await sql`select private.embedding_model_id('bench')`;
   await sql.unsafe(`
     insert into public.behavior_patterns (id, user_id, trigger, trigger_embedding, embedding_model, context, actions, final_outcome)
     select id, user_id, trigger, trigger_embedding, 'bench', context, actions, final_outcome from seed_001.behavior_patterns`);

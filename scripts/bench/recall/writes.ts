@@ -5,54 +5,52 @@ import type { Sql } from "./database.ts";
 
 const WRITES = `
   create table bench.fresh (id int primary key, user_id uuid, embedding text);
-  create procedure bench.insert_in_turn(n int, inout mira_ms float, inout seed_ms float, inout mira_wal float, inout seed_wal float)
+  -- CPU time of this session in ms where the server lets us read it, else time by the clock
+  create function bench.cpu_ms() returns float language plpgsql as $f$
+  begin
+    return split_part(pg_read_file('/proc/self/schedstat', 0, 100), ' ', 1)::float / 1e6;
+  exception when others then
+    return extract(epoch from clock_timestamp()) * 1000;
+  end $f$;
+  create procedure bench.insert_one(side text, row_id int, u uuid, v extensions.vector) language plpgsql as $f$
+  begin
+    if side = 'mira' then
+      insert into public.behavior_patterns (user_id, trigger, trigger_embedding, embedding_model, context, actions, final_outcome)
+      values (u, 'fresh thing ' || row_id, v, 'bench', '{"directory": "/home/dev/p", "branch": "main"}',
+        '[{"tool": "Read", "outcome": "success"}, {"tool": "Edit", "outcome": "success"}]', 'success');
+    elsif side = 'seed' then
+      insert into seed_001.behavior_patterns (user_id, trigger, trigger_embedding, context, actions, final_outcome)
+      values (u, 'fresh thing ' || row_id, v, '{"directory": "/home/dev/p", "branch": "main"}',
+        '[{"tool": "Read", "outcome": "success"}, {"tool": "Edit", "outcome": "success"}]', 'success');
+    end if;
+  end $f$;
+  create procedure bench.write(kind text, side text, first int, n int, inout ms float, inout wal float)
   language plpgsql as $f$
   declare
-    r record; started timestamptz; lsn pg_lsn; v extensions.vector; i int := 0;
+    r record; started float; lsn pg_lsn;
   begin
-    mira_ms := 0; seed_ms := 0; mira_wal := 0; seed_wal := 0;
-    for r in select * from bench.fresh order by id limit n loop
-      v := r.embedding::extensions.vector;
-      for side in 0..1 loop
-        started := clock_timestamp(); lsn := pg_current_wal_insert_lsn();
-        if (side + i) % 2 = 0 then
-          insert into public.behavior_patterns (user_id, trigger, trigger_embedding, embedding_model, context, actions, final_outcome)
-          values (r.user_id, 'fresh thing ' || r.id, v, 'bench', '{"directory": "/home/dev/p", "branch": "main"}',
-            '[{"tool": "Read", "outcome": "success"}, {"tool": "Edit", "outcome": "success"}]', 'success');
-          mira_ms := mira_ms + extract(epoch from clock_timestamp() - started) * 1000;
-          mira_wal := mira_wal + (pg_current_wal_insert_lsn() - lsn);
-        else
-          insert into seed_001.behavior_patterns (user_id, trigger, trigger_embedding, context, actions, final_outcome)
-          values (r.user_id, 'fresh thing ' || r.id, v, '{"directory": "/home/dev/p", "branch": "main"}',
-            '[{"tool": "Read", "outcome": "success"}, {"tool": "Edit", "outcome": "success"}]', 'success');
-          seed_ms := seed_ms + extract(epoch from clock_timestamp() - started) * 1000;
-          seed_wal := seed_wal + (pg_current_wal_insert_lsn() - lsn);
+    started := bench.cpu_ms(); lsn := pg_current_wal_insert_lsn();
+    if kind = 'insert' then
+      for r in select f.id, f.user_id, f.embedding::extensions.vector as v from bench.fresh f where f.id >= first and f.id < first + n loop
+        call bench.insert_one(side, r.id, r.user_id, r.v);
+        commit;
+      end loop;
+    else
+      -- corpus rows carry the same id on both sides
+      for r in select u.id from bench.used u where u.n >= first and u.n < first + n loop
+        if side = 'mira' then perform public.increment_pattern_use_count(r.id);
+        elsif side = 'seed' then perform seed_001.increment_pattern_use_count(r.id);
         end if;
         commit;
       end loop;
-      i := i + 1;
-    end loop;
+    end if;
+    ms := bench.cpu_ms() - started;
+    wal := pg_current_wal_insert_lsn() - lsn;
   end $f$;
-  create procedure bench.use_in_turn(n int, inout mira_ms float, inout seed_ms float, inout mira_wal float, inout seed_wal float)
-  language plpgsql as $f$
-  declare
-    r record; started timestamptz; lsn pg_lsn;
-  begin
-    mira_ms := 0; seed_ms := 0; mira_wal := 0; seed_wal := 0;
-    -- corpus rows carry the same id on both sides
-    for r in select id from seed_001.behavior_patterns where trigger like 'do thing %' order by md5(id::text) limit n loop
-      started := clock_timestamp(); lsn := pg_current_wal_insert_lsn();
-      perform public.increment_pattern_use_count(r.id);
-      mira_ms := mira_ms + extract(epoch from clock_timestamp() - started) * 1000;
-      mira_wal := mira_wal + (pg_current_wal_insert_lsn() - lsn);
-      commit;
-      started := clock_timestamp(); lsn := pg_current_wal_insert_lsn();
-      perform seed_001.increment_pattern_use_count(r.id);
-      seed_ms := seed_ms + extract(epoch from clock_timestamp() - started) * 1000;
-      seed_wal := seed_wal + (pg_current_wal_insert_lsn() - lsn);
-      commit;
-    end loop;
-  end $f$;
+  create table bench.used as
+    select row_number() over (order by md5(id::text))::int - 1 as n, id from seed_001.behavior_patterns;
+  create unique index on bench.used (n);
+  analyze bench.used;
 `;
 
 /** Milliseconds and WAL bytes a row, both sides. */
@@ -78,13 +76,26 @@ export async function timeWrites(
     });
     await sql`insert into bench.fresh ${sql(rows)}`;
   }
-  const per = (cost: WriteCost): WriteCost => ({
-    mira_ms: cost.mira_ms / n,
-    seed_ms: cost.seed_ms / n,
-    mira_wal: cost.mira_wal / n,
-    seed_wal: cost.seed_wal / n,
-  });
-  const [insert] = await sql<WriteCost[]>`call bench.insert_in_turn(${n}, 0, 0, 0, 0)`;
-  const [use] = await sql<WriteCost[]>`call bench.use_in_turn(${n}, 0, 0, 0, 0)`;
-  return { insert: per(insert!), use: per(use!) };
+  return { insert: await inTurn(sql, "insert", n), use: await inTurn(sql, "use", n) };
+}
+
+/** Batches of 50, the sides in turn; the loop itself ("none") is measured too and taken off. */
+async function inTurn(sql: Sql, kind: string, n: number): Promise<WriteCost> {
+  const cost = { mira: { ms: 0, wal: 0 }, seed: { ms: 0, wal: 0 }, none: { ms: 0, wal: 0 } };
+  const sides = ["mira", "seed", "none"] as const;
+  for (let at = 0; at < n; at += 50) {
+    for (let s = 0; s < sides.length; s++) {
+      const side = sides[(s + at / 50) % sides.length]!;
+      const [batch] = await sql<{ ms: number; wal: number }[]>`
+        call bench.write(${kind}, ${side}, ${at}, 50, 0, 0)`;
+      cost[side].ms += batch!.ms;
+      cost[side].wal += batch!.wal;
+    }
+  }
+  return {
+    mira_ms: (cost.mira.ms - cost.none.ms) / n,
+    seed_ms: (cost.seed.ms - cost.none.ms) / n,
+    mira_wal: (cost.mira.wal - cost.none.wal) / n,
+    seed_wal: (cost.seed.wal - cost.none.wal) / n,
+  };
 }
