@@ -1,7 +1,7 @@
 /** `deno task types`: the database's types, as the Supabase CLI generates them. */
 
 import { parseArgs } from "node:util";
-import { serveMigrated } from "./db/serve_migrated.ts";
+import { serveMigrated } from "./db/serve_pglite.ts";
 import { supabaseCli } from "./db/supabase_cli.ts";
 
 const FILE = new URL("../functions-shared/db/types.gen.ts", import.meta.url);

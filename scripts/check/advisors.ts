@@ -6,7 +6,7 @@
  */
 
 import { parseArgs } from "node:util";
-import { serveMigrated } from "../db/serve_migrated.ts";
+import { serveMigrated } from "../db/serve_pglite.ts";
 import { supabaseCli } from "../db/supabase_cli.ts";
 
 interface Advice {

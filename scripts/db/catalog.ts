@@ -8,6 +8,7 @@ export interface CatalogObject {
     | "extension"
     | "type"
     | "table"
+    | "sequence"
     | "row security"
     | "column"
     | "constraint"

@@ -91,6 +91,16 @@ select 'table', r.name, null,
   pg_catalog.format('drop table %s', r.name)
 from relation r where r.relkind in ('r', 'p')
 union all
+select 'sequence', r.name, null, d.definition, 'create sequence ' || r.name || d.definition, 'drop sequence ' || r.name
+from relation r
+join pg_catalog.pg_sequence q on q.seqrelid = r.oid
+cross join lateral (select pg_catalog.format(' as %s start %s increment %s minvalue %s maxvalue %s cache %s',
+  q.seqtypid::regtype, q.seqstart, q.seqincrement, q.seqmin, q.seqmax, q.seqcache)
+  || case when q.seqcycle then ' cycle' else '' end as definition) d
+-- one that belongs to a column comes and goes with it
+where not exists (select from pg_catalog.pg_depend d
+  where d.classid = 'pg_catalog.pg_class'::regclass and d.objid = r.oid and d.deptype in ('a', 'i'))
+union all
 select 'row security', r.name, 'table ' || r.name, case when r.relforcerowsecurity then 'forced' else 'enabled' end,
   pg_catalog.format('alter table %s enable row level security', r.name),
   pg_catalog.format('alter table %s disable row level security', r.name)

@@ -26,7 +26,7 @@ exported first or given up.
   --yes               do not ask`;
 
 /** The vault's tables are those its migration makes; a token without its data key is noise. */
-const VAULT = /_vault$/;
+const VAULT = /^vault$/;
 
 await runTask({
   help: HELP,

@@ -8,7 +8,7 @@ import { runTask } from "./target.ts";
 
 const HELP = `deno task db:verify --db-url <url> [options]
 
-Compares every schema, extension, type, table, column, constraint, index, view, function, trigger,
+Compares every schema, extension, type, table, sequence, column, constraint, index, view, function, trigger,
 policy, grant and publication with what the migrations declare, and the history with the folder.
 What they declare is found by applying them to an empty PostgreSQL in this process. Changes nothing.
 Exit code 0 when all is as declared, 1 when something is missing, different, or granted beyond it.

@@ -1,20 +1,18 @@
 import { PGLiteSocketServer } from "@electric-sql/pglite-socket";
-import { openPglite } from "../stack/database.ts";
+import { openPglite, type StackDatabase } from "../stack/database.ts";
 import { keptTemplate } from "../stack/template.ts";
 
-/** A migrated database behind a PostgreSQL URL, for tools that speak the wire protocol. */
+/** A PGlite behind a PostgreSQL URL, for tools that speak the wire protocol. */
 export interface ServedDatabase {
   url: string;
   close(): Promise<void>;
 }
 
 /**
- * Serves a fresh, migrated, empty PGlite on 127.0.0.1, so that the Supabase CLI can look at the
- * schema without a server or a container. Its sessions take turns; nothing is kept.
+ * Serves a PGlite on 127.0.0.1 until closed; its sessions take turns. The linter among the tools
+ * judges by the schemas that the Data API exposes and is silent without them, so they are set.
  */
-export async function serveMigrated(home: string): Promise<ServedDatabase> {
-  const database = await openPglite(undefined, await keptTemplate(home));
-  // the linter judges by the schemas the Data API exposes, and is silent without them
+export async function servePglite(database: StackDatabase): Promise<ServedDatabase> {
   await database.sql.exec("set pgrst.db_schemas = 'public'");
   const { driver } = database.connection as unknown as {
     driver: ConstructorParameters<typeof PGLiteSocketServer>[0]["db"];
@@ -34,4 +32,9 @@ export async function serveMigrated(home: string): Promise<ServedDatabase> {
       await database.close();
     },
   };
+}
+
+/** Serves a fresh, migrated, empty database; nothing is kept. */
+export async function serveMigrated(home: string): Promise<ServedDatabase> {
+  return await servePglite(await openPglite(undefined, await keptTemplate(home)));
 }
