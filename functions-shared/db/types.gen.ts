@@ -2476,6 +2476,7 @@ export type Database = {
       "mira_advance_batch": { Args: { "p_lease_ms"?: number; "p_steps": Json }; Returns: Json };
       "mira_advance_items": {
         Args: {
+          "p_lean"?: boolean;
           "p_lease_ms"?: number;
           "p_results": Json;
           "p_run_id": string;
