@@ -212,7 +212,9 @@ comment on function private.read_population(uuid, text[]) is
 create function private.begin_learning(p_user_id uuid, p_event_limit int, p_lease_seconds int) returns json
 language plpgsql set search_path = '' as $$
 declare
-  v_pause constant interval := interval '30 minutes';
+  -- digests count in milliseconds, events in microseconds
+  v_grain constant interval := interval '1 millisecond';
+  v_pause constant interval := interval '30 minutes' + 2 * interval '1 millisecond';
   v_read_limit constant int := 50000;
   v_session_limit constant int := 5000;
   v_user uuid;
@@ -302,7 +304,8 @@ begin
   from jsonb_to_recordset(v_ranges) as r (session_id uuid, "from" timestamptz, "to" timestamptz)
   cross join lateral (
     select * from public.mira_behavioral_events x
-    where x.user_id = v_user and x.session_id = r.session_id and x.occurred_at between r."from" and r."to"
+    where x.user_id = v_user and x.session_id = r.session_id
+      and x.occurred_at between r."from" - v_grain and r."to" + v_grain
     order by x.occurred_at, x.ingest_seq
     limit v_session_limit) e;
 
@@ -312,7 +315,7 @@ begin
       select s.digest from private.learner_sessions s
       where s.user_id = v_user and not exists (
         select from jsonb_to_recordset(v_ranges) as r (session_id uuid, "from" timestamptz, "to" timestamptz)
-        where r.session_id = s.session_id and s.started_at <= r."to" and s.until_at >= r."from")
+        where r.session_id = s.session_id and s.started_at <= r."to" + v_grain and s.until_at >= r."from" - v_grain)
       order by s.started_at desc, s.session_id desc
       limit 200) d;
   end if;
@@ -437,14 +440,14 @@ begin
   delete from private.learner_sessions s
   using jsonb_to_recordset(p_ranges) as r (session_id uuid, "from" timestamptz, "to" timestamptz)
   where s.user_id = p_user_id and s.session_id = r.session_id
-    and s.started_at <= r."to" and s.until_at >= r."from";
+    and s.started_at <= r."to" + interval '1 millisecond' and s.until_at >= r."from" - interval '1 millisecond';
   insert into private.learner_sessions (user_id, session_id, started_at, until_at, events, digest)
   select p_user_id, d.session_id, to_timestamp(d.start / 1000.0),
     -- a session too long to read whole still covers all its time
     case when d.events >= 5000 then greatest(to_timestamp(d."end" / 1000.0), (
       select max(r."to") from jsonb_to_recordset(p_ranges) as r (session_id uuid, "from" timestamptz, "to" timestamptz)
-      where r.session_id = d.session_id and r."from" <= to_timestamp(d."end" / 1000.0)
-        and r."to" >= to_timestamp(d.start / 1000.0)))
+      where r.session_id = d.session_id and r."from" <= to_timestamp((d."end" + 1) / 1000.0)
+        and r."to" >= to_timestamp((d.start - 1) / 1000.0)))
     else to_timestamp(d."end" / 1000.0) end,
     d.events, v.value
   from jsonb_array_elements(p_digests) v

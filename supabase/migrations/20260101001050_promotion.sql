@@ -44,7 +44,7 @@ begin
         from (
           select * from public.mira_behavioral_events b
           where b.session_id = s.session_id and b.user_id = p_user_id
-            and b.occurred_at between s.started_at and s.until_at
+            and b.occurred_at between s.started_at - interval '1 millisecond' and s.until_at + interval '1 millisecond'
           order by b.occurred_at, b.ingest_seq
           limit 500) v) e
       where e.events is not null), '[]'));

@@ -9,7 +9,7 @@ set local role service_role;
 create function pg_temp.event(p_n int, p_minute int) returns jsonb language sql as $$
   select jsonb_build_object('event_id', md5(p_n::text)::uuid, 'session_id', 'c0000000-0000-4000-8000-000000000001',
     'event_type', 'click', 'module', 'crm', 'page', '/leads', 'target', 't' || p_n,
-    'occurred_at', '2026-03-02T09:00:00Z'::timestamptz + make_interval(mins => p_minute))
+    'occurred_at', '2026-03-02T09:00:00.0007Z'::timestamptz + make_interval(mins => p_minute))
 $$;
 create function pg_temp.send(variadic p_events jsonb[]) returns void language sql as $$
   select mira_ingest_events('a0000000-0000-4000-8000-000000000001', to_jsonb(p_events))
@@ -22,10 +22,11 @@ create function pg_temp.commit_round(p_n int, p_digests jsonb, p_contribution js
   select mira_commit_learning((j ->> 'user_id')::uuid, (j ->> 'fence')::bigint, (j ->> 'watermark')::bigint, j -> 'ranges',
     p_digests, '[]', p_contribution) from round where n = p_n
 $$;
+-- digests count in milliseconds, rounded; events happen in microseconds
 create function pg_temp.digest(p_from int, p_to int) returns jsonb language sql as $$
   select jsonb_build_array(jsonb_build_object('session_id', 'c0000000-0000-4000-8000-000000000001', 'events', 2, 'tokens', '[]'::jsonb,
-    'start', extract(epoch from '2026-03-02T09:00:00Z'::timestamptz)::bigint * 1000 + p_from * 60000,
-    'end', extract(epoch from '2026-03-02T09:00:00Z'::timestamptz)::bigint * 1000 + p_to * 60000))
+    'start', extract(epoch from '2026-03-02T09:00:00Z'::timestamptz)::bigint * 1000 + p_from * 60000 + 1,
+    'end', extract(epoch from '2026-03-02T09:00:00Z'::timestamptz)::bigint * 1000 + p_to * 60000 + 1))
 $$;
 
 select is(mira_begin_learning()::text, null, 'with nothing new there is nothing to begin');
