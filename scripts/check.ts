@@ -9,16 +9,25 @@ const HOSTED_DENO = "2.1.4";
 const served = await sources("functions-shared", "supabase/functions");
 const all = [...served, ...await sources("supabase/tests", "scripts")];
 const deno = Deno.execPath();
+const hosted = await npmTool("deno", HOSTED_DENO);
 
 const checks: [string, string, string[]][] = [
   ["format", deno, ["fmt", "--check", "--quiet"]],
   ["lint", deno, ["lint", "--quiet"]],
   ["types", deno, ["check", "--quiet", ...all]],
-  [`types on Deno ${HOSTED_DENO}`, await npmTool("deno", HOSTED_DENO), [
+  [`types on Deno ${HOSTED_DENO}`, hosted, [
     "check",
     "--quiet",
     "--no-lock",
     ...served,
+  ]],
+  [`unit tests on Deno ${HOSTED_DENO}`, hosted, [
+    "test",
+    "-A",
+    "--no-lock",
+    "--no-check",
+    "--quiet",
+    ...await unitTests(),
   ]],
   ["import rules", deno, ["run", "-A", "scripts/check/imports.ts"]],
   ["generated types", deno, ["run", "-A", "scripts/types.ts", "--check"]],
@@ -43,6 +52,17 @@ for (const [name, command, args] of checks) {
 }
 console.log(`checks: ${checks.length - failed} passed, ${failed} failed`);
 Deno.exit(failed > 0 ? 1 : 0);
+
+/** Tests of shared code that need no stack, and so no newer Deno. */
+async function unitTests(): Promise<string[]> {
+  const found: string[] = [];
+  for (const file of await sources("supabase/tests/shared")) {
+    if (!file.endsWith("_test.ts")) continue;
+    const text = await Deno.readTextFile(ROOT + file);
+    if (!/support\/stack|scripts\/|afterAll|beforeAll/.test(text)) found.push(file);
+  }
+  return found;
+}
 
 async function sources(...folders: string[]): Promise<string[]> {
   const found: string[] = [];

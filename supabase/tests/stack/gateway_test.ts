@@ -91,3 +91,38 @@ Deno.test("paths that climb out of the served folders do not exist", async () =>
     await response.body?.cancel();
   }
 });
+
+Deno.test("the schedule carries runs on without anybody asking", async () => {
+  const ticking = await startStack({ cron: true });
+  try {
+    const user = await ticking.newUser();
+    const started = await ticking.fetch("/functions/v1/run-workflow", {
+      as: user,
+      json: {
+        workflow: {
+          nodes: [
+            { type: "start", name: "start" },
+            { type: "wait", name: "nap", config: { seconds: 1 } },
+            { type: "end", name: "end" },
+          ],
+          edges: [{ source: "start", target: "nap" }, { source: "nap", target: "end" }],
+        },
+        wait_ms: 0,
+      },
+    });
+    const { run_id, status: first } = await started.json();
+    equal(first, "waiting");
+    let status = "";
+    for (let i = 0; i < 120 && status !== "completed"; i++) {
+      await new Promise((resolve) => setTimeout(resolve, 250));
+      const { data } = await user.client.from("workflow_executions").select("current_state").eq(
+        "id",
+        run_id,
+      ).single();
+      status = data?.current_state;
+    }
+    equal(status, "completed");
+  } finally {
+    await ticking.close();
+  }
+});
