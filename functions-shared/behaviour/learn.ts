@@ -16,12 +16,19 @@ export interface Learned {
   contribution: Record<string, UnitCounts>;
 }
 
+/** What may be said besides. */
+export interface LearnOptions {
+  settings?: Settings;
+  /** When anything was last heard of the user, ms since 1970; default: their newest event. */
+  heardAt?: number | undefined;
+}
+
 /** Population units that learning these sessions needs to know about. */
 export function populationKeys(
   digests: readonly SessionDigest[],
-  settings: Settings = defaults,
+  { settings = defaults, heardAt }: LearnOptions = {},
 ): string[] {
-  const window = windowOf(digests, settings);
+  const window = windowOf(digests, settings, heardAt);
   const keys = new Set([...struggleKeys(window, settings), ...preferenceKeys(window, settings)]);
   return [...keys].sort(compareText);
 }
@@ -37,9 +44,9 @@ export function populationKeys(
 export function learn(
   digests: readonly SessionDigest[],
   others: Population = new Map(),
-  settings: Settings = defaults,
+  { settings = defaults, heardAt }: LearnOptions = {},
 ): Learned {
-  const window = windowOf(digests, settings);
+  const window = windowOf(digests, settings, heardAt);
   const own = contribution(window, settings);
   const habits = learnHabits(window, settings);
   const struggles = learnStruggles(window, others, own, settings).map(({ hits, ...struggle }) => ({
@@ -48,7 +55,11 @@ export function learn(
   }));
   const patterns = [...struggles, ...learnPreferences(window, others, settings), ...habits];
   for (const pattern of patterns) {
-    pattern.metadata = { ...pattern.metadata, algorithm: settings.algorithm };
+    pattern.metadata = {
+      ...pattern.metadata,
+      evidence: pattern.evidence,
+      algorithm: settings.algorithm,
+    };
   }
   return { patterns, contribution: own };
 }

@@ -33,7 +33,7 @@ export function standing(window: Window, settings: Settings = defaults): Standin
   }
   return window.sessions.flatMap((session, i) =>
     session.hits.filter((hit) => {
-      if (hit.open && window.asOf - session.end < settings.sessionIdle) return false;
+      if (hit.open && window.heardAt - session.end < settings.sessionIdle) return false;
       if (hit.kind !== "abandon") return true;
       const later = submits.get(`${hit.module}\t${hit.page}\t${hit.target}`) ?? [];
       return !later.some((at) => at >= hit.at && at - hit.at <= settings.struggle.retractSpan);

@@ -9,14 +9,21 @@ export interface Window {
   sessions: SessionDigest[];
   /** Newest event of the user: never a wall clock, so that learning again changes nothing. */
   asOf: number;
+  /** The last time anything was heard of the user: a session that ended well before is over. */
+  heardAt: number;
 }
 
 /** The newest sessions of a user, oldest first. */
-export function windowOf(digests: readonly SessionDigest[], settings: Settings = defaults): Window {
+export function windowOf(
+  digests: readonly SessionDigest[],
+  settings: Settings = defaults,
+  heardAt = 0,
+): Window {
   const sessions = [...digests]
     .sort((a, b) => a.start - b.start || compareText(a.session_id, b.session_id))
     .slice(-settings.windowSessions);
-  return { sessions, asOf: Math.max(0, ...sessions.map((s) => s.end)) };
+  const asOf = Math.max(0, ...sessions.map((s) => s.end));
+  return { sessions, asOf, heardAt: Math.max(asOf, heardAt) };
 }
 
 /** Weight of a session that began at `start`; by whole days, so that it is the same all day. */

@@ -12,6 +12,8 @@ interface Begun {
   user_id: string;
   fence: number;
   watermark: number;
+  /** ms since 1970. */
+  heard_at: number;
   fresh: number;
   caught_up: boolean;
   ranges: unknown[];
@@ -59,10 +61,8 @@ export async function learnRound(
     return { ...done, events: begun.fresh };
   }
   const sessions = [...begun.digests, ...digests];
-  const { patterns, contribution } = learn(
-    sessions,
-    await population(admin, begun.user_id, sessions),
-  );
+  const others = await population(admin, begun, sessions);
+  const { patterns, contribution } = learn(sessions, others, { heardAt: begun.heard_at });
   const done = await rpc<Committed>(admin, "mira_commit_learning", {
     ...commit,
     p_patterns: patterns,
@@ -73,15 +73,15 @@ export async function learnRound(
 
 async function population(
   admin: SupabaseClient<Database>,
-  userId: string,
+  begun: Begun,
   sessions: SessionDigest[],
 ): Promise<Map<string, Counts>> {
-  const keys = populationKeys(sessions);
+  const keys = populationKeys(sessions, { heardAt: begun.heard_at });
   if (keys.length === 0) return new Map();
   const counts = await rpc<Record<string, [number, number, number, number]>>(
     admin,
     "mira_read_population",
-    { p_user_id: userId, p_units: keys },
+    { p_user_id: begun.user_id, p_units: keys },
   );
   return new Map(
     Object.entries(counts).map(([unit, [users, n, k, f]]) => [unit, { users, n, k, f }]),

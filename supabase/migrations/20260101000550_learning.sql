@@ -222,6 +222,7 @@ declare
   v_watermark bigint;
   v_upto bigint;
   v_head bigint;
+  v_heard timestamptz;
   v_limit int := greatest(1, least(coalesce(p_event_limit, 2000), 10000));
   v_weight bigint;
   v_ranges jsonb;
@@ -309,7 +310,7 @@ begin
     order by x.occurred_at, x.ingest_seq
     limit v_session_limit) e;
 
-  select h.last_seq into v_head from private.behaviour_heads h where h.user_id = v_user;
+  select h.last_seq, h.updated_at into v_head, v_heard from private.behaviour_heads h where h.user_id = v_user;
   if coalesce(v_upto, v_watermark) >= v_head then
     select json_agg(d.digest) into v_digests from (
       select s.digest from private.learner_sessions s
@@ -320,6 +321,7 @@ begin
       limit 200) d;
   end if;
   return json_build_object('user_id', v_user, 'fence', v_fence, 'watermark', coalesce(v_upto, v_watermark),
+    'heard_at', (extract(epoch from v_heard) * 1000)::bigint,
     'fresh', (select count(*) from public.mira_behavioral_events e
       where e.user_id = v_user and e.ingest_seq > v_watermark and e.ingest_seq <= v_upto),
     'caught_up', coalesce(v_upto, v_watermark) >= v_head, 'ranges', v_ranges,

@@ -268,6 +268,15 @@ Deno.test("abandon: inputs without a submit, taken back by a submit within a day
   assert.deepEqual(kindsOf([...leave(0), ...leave(3), ...later(2 * DAY)]), ["abandon"]);
 });
 
+Deno.test("a form is abandoned once the session is known to be over", () => {
+  const type = (day: number) => session(day, [[0, field("name")], [900, field("phone")]]);
+  const digests = digestSessions([...type(0), ...type(3)]);
+  const last = START + 3 * DAY + 900;
+  assert.equal(learn(digests).patterns.length, 0);
+  assert.equal(learn(digests, undefined, { heardAt: last + 60_000 }).patterns.length, 0);
+  assert.equal(learn(digests, undefined, { heardAt: last + 31 * 60_000 }).patterns.length, 1);
+});
+
 Deno.test("paths: u-turn, ping-pong and refresh, by the pages themselves", () => {
   assert.deepEqual(
     kinds(session(0, [[0, visit("/a")], [9_000, visit("/b/1")], [3_000, visit("/a")]])),
