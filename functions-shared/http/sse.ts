@@ -10,8 +10,17 @@ export interface ServerEvent {
   data: unknown;
 }
 
+/** An event as it travels. */
+export function eventText({ id, event, data }: ServerEvent): string {
+  return (id === undefined ? "" : `id: ${id}\n`) +
+    (event === undefined ? "" : `event: ${event}\n`) +
+    `data: ${JSON.stringify(data)}\n\n`;
+}
+
 /**
  * Streams what `source` yields, with a comment as heartbeat, and ends before the platform does.
+ *
+ * A string is sent as it is: events that many viewers share are worded once (`eventText`).
  *
  * When the wall nears, `signal` aborts and the stream closes without a final event: browsers
  * reconnect by themselves with `Last-Event-ID`, which reaches `source` as `lastEventId`.
@@ -22,7 +31,7 @@ export interface ServerEvent {
 export function eventStream(
   c: MiraContext,
   source: (from: { lastEventId: string | undefined; signal: AbortSignal }) => AsyncIterable<
-    ServerEvent
+    ServerEvent | string
   >,
   options: { heartbeatMs?: number; wallMs?: number } = {},
 ): Response {
@@ -41,6 +50,10 @@ export function eventStream(
       await stream.write("retry: 1000\n\n");
       for await (const event of source({ lastEventId, signal: stop.signal })) {
         if (stop.signal.aborted) break;
+        if (typeof event === "string") {
+          await stream.write(event);
+          continue;
+        }
         await stream.writeSSE({
           data: JSON.stringify(event.data),
           ...(event.event === undefined ? {} : { event: event.event }),

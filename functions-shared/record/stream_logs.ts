@@ -5,7 +5,7 @@ import type { ExecutionLog } from "../contracts/log_execution.ts";
 import { rpc } from "../db/rpc.ts";
 import type { Database } from "../db/types.gen.ts";
 import { Problem } from "../http/problem.ts";
-import type { ServerEvent } from "../http/sse.ts";
+import { eventText, type ServerEvent } from "../http/sse.ts";
 import type { Log } from "../observe/log.ts";
 import { type Followed, LogFollower } from "./follow_logs.ts";
 
@@ -40,7 +40,7 @@ export async function* streamEvents(
   watch: { user_id: string; task_id: string },
   lastEventId: string | undefined,
   signal: AbortSignal,
-): AsyncGenerator<ServerEvent> {
+): AsyncGenerator<ServerEvent | string> {
   const following = logs.follow({ ...watch, after: seqOf(lastEventId) }, signal);
   while (true) {
     const { done, value } = await following.next();
@@ -48,10 +48,20 @@ export async function* streamEvents(
       if (!signal.aborted) yield { event: "end", data: { status: value } };
       return;
     }
-    for (const line of value as ExecutionLog[]) {
-      yield { id: String(line.seq), event: "log", data: line };
-    }
+    yield (value as ExecutionLog[]).map(textOf).join("");
   }
+}
+
+const texts = new WeakMap<ExecutionLog, string>();
+
+/** A line as an event; viewers that share the follower's lines share their wording too. */
+function textOf(line: ExecutionLog): string {
+  let text = texts.get(line);
+  if (text === undefined) {
+    text = eventText({ id: String(line.seq), event: "log", data: line });
+    texts.set(line, text);
+  }
+  return text;
 }
 
 /**

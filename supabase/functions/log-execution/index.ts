@@ -59,7 +59,7 @@ app.get("/", people, reading, async (c) => {
   return c.json(await readLogs(c.var.admin, subjectUser(c.var.caller, user_id), query));
 });
 
-app.get("/stream", people, reading, (c) => {
+app.get("/stream", people, limit("log-execution-stream", 3000), (c) => {
   const { user_id, task_id } = readQuery(c, StreamQuery);
   const watch = { user_id: subjectUser(c.var.caller, user_id), task_id };
   seqOf(c.req.header("last-event-id") ?? c.req.query("last_event_id")); // refused before it begins
