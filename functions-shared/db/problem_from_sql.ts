@@ -50,7 +50,9 @@ export function problemFromSql(error: SqlError): Problem {
   if (state === "57014" || error.message.includes("canceling statement")) {
     return new Problem(503, "database_timeout", "The database took too long.", { ...RETRY, cause });
   }
-  if (/^(08|40|53|55|57|PGRST00)/.test(state) || (state === "" && isNetwork(error.message))) {
+  if (
+    /^(08|40|53|55|57|PGRST00)/.test(state) || (/^(SUP)?$/.test(state) && isNetwork(error.message))
+  ) {
     return new Problem(503, "database_unavailable", "The database is not ready; try again.", {
       ...RETRY,
       cause,
@@ -59,7 +61,7 @@ export function problemFromSql(error: SqlError): Problem {
   return new Problem(500, "internal_error", "Something went wrong on our side.", { cause });
 }
 
-/** supabase-js reports a failed fetch as an error without a code. */
+/** supabase-js reports a failed fetch as an error without a code, `@supabase/lite` as SUP. */
 function isNetwork(message: string): boolean {
-  return /fetch|network|connection|socket|timed? ?out|sending request|reset/i.test(message);
+  return /fetch|network|connection|socket|timed? ?out|sending request|reset|ECONN/i.test(message);
 }

@@ -40,6 +40,8 @@ const WINDOW = 1000;
 const PAGE = 500;
 const BUSY_MS = 50;
 const IDLE_MS = 500;
+/** A call that takes longer is given up: its connection may have died without a word. */
+const CALL_MS = 5000;
 /** How long a task counts as busy after its last line. */
 const BUSY_FOR_MS = 3000;
 
@@ -66,8 +68,8 @@ export class LogFollower {
   #wake = Promise.withResolvers<void>();
 
   constructor(poll: Poll, readPage: ReadPage, onError: (error: unknown) => void = () => {}) {
-    this.#poll = poll;
-    this.#readPage = readPage;
+    this.#poll = (watches, limit) => inTime(poll(watches, limit));
+    this.#readPage = (watch, limit) => inTime(readPage(watch, limit));
     this.#onError = onError;
   }
 
@@ -88,7 +90,7 @@ export class LogFollower {
     try {
       while (!signal.aborted) {
         if (after < room.floor) {
-          const page = await this.#readPage({ ...watch, after }, PAGE);
+          const page = await this.#page({ ...watch, after }, signal);
           const last = page.at(-1);
           if (last === undefined) after = room.floor; // what lay below has been retired
           else {
@@ -111,6 +113,18 @@ export class LogFollower {
       return room.status;
     } finally {
       if (--room.viewers === 0) this.#rooms.delete(key(watch));
+    }
+  }
+
+  async #page(watch: Watch, signal: AbortSignal): Promise<ExecutionLog[]> {
+    for (;;) {
+      try {
+        return await this.#readPage(watch, PAGE);
+      } catch (error) {
+        this.#onError(error);
+        if (signal.aborted) return [];
+        await sleep(IDLE_MS);
+      }
     }
   }
 
@@ -178,6 +192,18 @@ export class LogFollower {
 }
 
 const key = (watch: Watch) => `${watch.user_id}/${watch.task_id}`;
+
+async function inTime<T>(call: Promise<T>): Promise<T> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`no answer in ${CALL_MS} ms`)), CALL_MS);
+  });
+  try {
+    return await Promise.race([call, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
 
 function sleep(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms));

@@ -67,6 +67,7 @@ export async function openPglite(dataDir?: string, template?: Blob): Promise<Sta
 
 /** A PostgreSQL 15+ server with pgvector. The URL's role must own the database. */
 export async function openPostgres(url: string): Promise<StackDatabase> {
+  surviveLostConnections();
   const client = postgres(url, { max: 4, onnotice: () => {}, connect_timeout: 10 });
   try {
     await client`select 1`;
@@ -115,3 +116,17 @@ const jsonAsGiven = (oid: number) => ({
 function keepGrants(connection: Connection): void {
   (connection as unknown as { rlsState: string }).rlsState = "active";
 }
+
+/**
+ * The driver (postgres 3.4.9) writes to a connection that the server has just closed from a timer
+ * of its own, where nobody can catch the TypeError; the query is retried or fails by itself.
+ */
+function surviveLostConnections(): void {
+  if (isSurviving) return;
+  isSurviving = true;
+  globalThis.addEventListener("error", (event) => {
+    const stack = event.error instanceof TypeError ? event.error.stack ?? "" : "";
+    if (/\/postgres\/[^/]+\/src\/connection\.js/.test(stack)) event.preventDefault();
+  });
+}
+let isSurviving = false;

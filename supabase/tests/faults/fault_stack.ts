@@ -29,7 +29,8 @@ export const pause = (ms: number): Promise<void> =>
 export async function bootStack(server: string): Promise<FaultStack> {
   const database = await freshDatabase(server);
   const home = await Deno.makeTempDir({ prefix: "mira-fault-" });
-  const port = 20_000 + Math.floor(Math.random() * 20_000);
+  // below the ephemeral range: a client that retries a dead port up there may connect to itself
+  const port = 20_000 + Math.floor(Math.random() * 12_000);
   const url = `http://127.0.0.1:${port}`;
   let child = await boot(home, port, database.url);
   const keys = JSON.parse(await Deno.readTextFile(`${home}/keys.json`));
@@ -57,6 +58,7 @@ export async function bootStack(server: string): Promise<FaultStack> {
             method,
             headers: { ...headers, "content-type": "application/json" },
             body: JSON.stringify(body),
+            signal: AbortSignal.timeout(10_000),
           });
           const answer = await response.json();
           if (response.ok) return answer;

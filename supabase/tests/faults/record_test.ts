@@ -46,10 +46,11 @@ async function watchThroughKills(
   const { task_id } = await stack.send("POST", "/tasks", { description: "Watched" });
   const expected = Array.from({ length: batches * 200 }, (_, i) => String(i));
   let reconnects = 0;
+  let isGivenUp = false;
   const view = async (): Promise<string[]> => {
     const heard: string[] = [];
     let last = "";
-    for (;;) {
+    while (!isGivenUp) {
       try {
         const response = await fetch(
           `${stack.url}/functions/v1/log-execution/stream?task_id=${task_id}`,
@@ -71,6 +72,7 @@ async function watchThroughKills(
       reconnects++;
       await pause(300 + Math.random() * 1200);
     }
+    return heard;
   };
   const watching = Promise.all(Array.from({ length: viewers }, view));
 
@@ -82,7 +84,7 @@ async function watchThroughKills(
       writer = new Deno.Command(Deno.execPath(), {
         args: [
           ...["run", "-A", WRITER, stack.url, stack.key, stack.jwt],
-          ...[task_id, String(batches), progress],
+          ...[task_id, String(batches), progress, String(viewers)],
         ],
         stdout: "null",
         stderr: "inherit",
@@ -90,34 +92,44 @@ async function watchThroughKills(
       isDone = (await writer.status).code === 0;
     }
   })();
-  const sql = postgres(stack.databaseUrl, { max: 1, onnotice: () => {} });
-  let done = 0;
-  // kills are spread over the whole load by progress, not by time
-  while (!isDone && done < kills) {
-    await pause(50);
-    const reached = Number(await Deno.readTextFile(progress).catch(() => "0"));
-    if (reached < done * batches / kills) continue;
-    await pause(Math.random() * 100);
-    if (done % 3 === 0) await stack.killServer();
-    else if (done % 3 === 1) writer?.kill("SIGKILL");
-    else {
-      await sql`select pg_terminate_backend(pid) from pg_stat_activity
-        where datname = current_database() and pid <> pg_backend_pid()`;
+  const killWriter = () => {
+    try {
+      writer?.kill("SIGKILL");
+    } catch {
+      // it had just ended
     }
-    done++;
-  }
-  await writing;
-  await stack.send("PATCH", `/tasks/${task_id}`, { status: "completed" });
-  const heard = await watching;
-  const [row] = await sql`select count(*)::int as rows, count(distinct id)::int as ids
-    from execution_logs where task_id = ${task_id}`;
-  await sql.end();
-  console.log(`  ${done} kills, ${reconnects} reconnects of ${viewers} viewers`);
-  equal(done, kills);
-  deepEqual({ ...row }, { rows: expected.length, ids: expected.length });
-  for (const lines of heard) {
-    if (lines.length !== expected.length) equal(lines.length, expected.length);
-    ok(lines.every((line, i) => line === expected[i]), "in order");
+  };
+  const sql = postgres(stack.databaseUrl, { max: 1, onnotice: () => {} });
+  try {
+    for (let done = 0; done < kills;) {
+      await pause(50);
+      // spread over the whole load by progress, not by time
+      const reached = Number(await Deno.readTextFile(progress).catch(() => "0"));
+      if (!isDone && reached < done * batches / kills) continue;
+      await pause(Math.random() * 100);
+      if (done % 3 === 0) await stack.killServer();
+      else if (done % 3 === 1) killWriter();
+      else {
+        await sql`select pg_terminate_backend(pid) from pg_stat_activity
+          where datname = current_database() and pid <> pg_backend_pid()`;
+      }
+      done++;
+    }
+    await writing;
+    await stack.send("PATCH", `/tasks/${task_id}`, { status: "completed" });
+    const heard = await watching;
+    const [row] = await sql`select count(*)::int as rows, count(distinct id)::int as ids
+      from execution_logs where task_id = ${task_id}`;
+    console.log(`  ${kills} kills, ${reconnects} reconnects of ${viewers} viewers`);
+    deepEqual({ ...row }, { rows: expected.length, ids: expected.length });
+    for (const lines of heard) {
+      equal(lines.length, expected.length);
+      ok(lines.every((line, i) => line === expected[i]), "in order");
+    }
+  } finally {
+    isGivenUp = isDone = true;
+    killWriter();
+    await sql.end();
   }
 }
 

@@ -2,10 +2,12 @@
  * An agent that logs a task in batches and may die at any moment: it knows from a file how far its
  * receipts reach, and sends from there on again, with the same ids.
  *
- * Arguments: url, publishable key, JWT, task id, number of batches, progress file.
+ * Arguments: url, publishable key, JWT, task id, number of batches, progress file, and the pause
+ * between batches in ms.
  */
 
-const [url, key, jwt, task, batches, progress] = Deno.args as [
+const [url, key, jwt, task, batches, progress, rest] = Deno.args as [
+  string,
   string,
   string,
   string,
@@ -36,5 +38,5 @@ while (next < Number(batches)) {
   } catch (error) {
     if (error instanceof TypeError && /"status":4/.test(error.message)) throw error;
   }
-  await new Promise((resolve) => setTimeout(resolve, 20));
+  await new Promise((resolve) => setTimeout(resolve, Number(rest)));
 }
