@@ -3,6 +3,7 @@
 import { applyMigrations } from "../db/apply_migrations.ts";
 import { startCron } from "./cron.ts";
 import { openPglite, openPostgres, type StackDatabase } from "./database.ts";
+import { delay } from "./delay.ts";
 import { verifyJwtSettings } from "./function_settings.ts";
 import { functionEnv } from "./function_env.ts";
 import { hostFunctions } from "./functions.ts";
@@ -63,7 +64,8 @@ export async function startStack(options: StackOptions): Promise<Stack> {
           ? route(front.gate, request, remoteAddr.hostname)
           : new Response(null, { status: 503 }),
     );
-    closers.push(() => server.shutdown());
+    // an open event stream must not hold up the end
+    closers.push(() => Promise.race([server.shutdown(), delay(2000)]));
     const url = `http://127.0.0.1:${server.addr.port}`;
 
     const keys = options.memory ? await newKeys() : await keptKeys(`${options.home}/keys.json`);

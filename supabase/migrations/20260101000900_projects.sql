@@ -309,7 +309,7 @@ end $$;
 comment on function private.expire_cli_sessions(integer) is
   'Marks sessions that were not heard of in time; for the scheduler.';
 
-create function private.trim_record(p_limit integer default 10000) returns jsonb
+create function private.trim_record(p_limit integer default 50000) returns jsonb
 language plpgsql set search_path = '' as $$
 declare
   v_logs integer := private.delete_old_execution_logs(null, 90, p_limit);

@@ -74,7 +74,7 @@ export async function bootStack(server: string): Promise<FaultStack> {
       child = await boot(home, port, database.url);
     },
     close: async () => {
-      child.kill("SIGTERM");
+      child.kill("SIGKILL");
       await child.status;
       await database.drop();
       await Deno.remove(home, { recursive: true });
