@@ -11,6 +11,7 @@ import { pgtap } from "@electric-sql/pglite/pgtap";
 import { vector } from "@electric-sql/pglite/vector";
 import postgres from "postgres";
 import { pgliteExecutor, postgresExecutor, type SqlExecutor } from "../db/executor.ts";
+import { delay } from "./delay.ts";
 import { Exclusive } from "./exclusive.ts";
 
 /** Extensions that Supabase offers and Mira uses, in PGlite's builds. */
@@ -94,7 +95,8 @@ export async function openPostgres(url: string): Promise<StackDatabase> {
       }
     },
     close: async () => {
-      await connection.close();
+      // a query whose connection was lost may never answer; nothing is left to wait for
+      await Promise.race([connection.close(), delay(2000)]);
       await client.end({ timeout: 5 });
     },
   };
