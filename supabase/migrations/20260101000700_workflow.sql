@@ -106,7 +106,9 @@ create table private.workflow_versions (
   workflow_id uuid references public.mira_workflows (id) on delete set null,
   version int not null,
   hash text not null,
+  name text not null,
   graph jsonb not null,
+  required text[] not null,
   reducers jsonb not null,
   limits jsonb not null,
   agents text[] not null,
@@ -136,6 +138,8 @@ create table private.version_nodes (
   feeders int[],
   primary key (version_id, key)
 );
+comment on column private.workflow_versions.required is 'Keys the input must have (input_schema.required).';
+
 comment on table private.version_nodes is
   'A version compiled to what the engine reads at each step: one row per node, successors as small numbers.';
 comment on column private.version_nodes.is_task is 'A worker does this node; the others the engine resolves itself.';
@@ -156,8 +160,7 @@ create table public.workflow_executions (
   workflow_id uuid references public.mira_workflows (id) on delete set null,
   conversation_id text,
   workflow_type text,
-  current_state text not null default 'pending' check (current_state in
-    ('pending', 'running', 'waiting', 'completed', 'failed', 'cancelled')),
+  current_state text not null default 'pending',
   current_step text,
   participating_agents text[] not null default '{}',
   initiated_by uuid generated always as (user_id) stored,
@@ -178,7 +181,8 @@ create index workflow_executions_conversation_id_idx
   on public.workflow_executions (conversation_id) where conversation_id is not null;
 comment on table public.workflow_executions is
   'The ledger of runs: one row per run, written when its status changes. Where a run stands right now is in mira_workflow_state.';
-comment on column public.workflow_executions.current_state is 'The run''s status.';
+comment on column public.workflow_executions.current_state is
+  'The run''s status: pending, running, waiting, completed, failed or cancelled. Only the engine writes it.';
 comment on column public.workflow_executions.current_step is 'Name of the node the run stood at when its status last changed.';
 comment on column public.workflow_executions.initiated_by is 'Seed 003''s name for user_id.';
 comment on column public.workflow_executions.workflow_config is 'Input, version and options the run started with.';
@@ -771,7 +775,7 @@ begin
     select * into v from private.workflow_versions w
       where w.workflow_id = p_workflow_id order by w.version desc limit 1;
     if v.hash is distinct from v_hash then
-      v := row(null, null, null, coalesce(v.version, 0), null, null, null, null, null, null, null);
+      v := row(null, null, null, coalesce(v.version, 0), null, null, null, null, null, null, null, null, null);
     end if;
   end if;
   -- an unchanged graph is judged again only when what it leans on may have changed: an activation
@@ -783,8 +787,11 @@ begin
   end if;
   if v.id is null then
     insert into private.workflow_versions
-      (user_id, workflow_id, version, hash, graph, reducers, limits, agents, start_key)
-    select p_user_id, p_workflow_id, coalesce(v.version, 0) + 1, v_hash, v_graph, v_graph -> 'reducers',
+      (user_id, workflow_id, version, hash, name, graph, required, reducers, limits, agents, start_key)
+    select p_user_id, p_workflow_id, coalesce(v.version, 0) + 1, v_hash,
+      coalesce(nullif(left(v_graph ->> 'name', 200), ''), 'workflow'), v_graph,
+      array(select jsonb_array_elements_text(case jsonb_typeof(v_graph #> '{input_schema,required}')
+        when 'array' then v_graph #> '{input_schema,required}' else '[]' end)), v_graph -> 'reducers',
       v_graph -> 'limits',
       coalesce((select array_agg(distinct coalesce(n #>> '{config,agent_name}', n ->> 'name'))
         from jsonb_array_elements(v_graph -> 'nodes') n where n ->> 'type' = 'llm'), '{}'),

@@ -136,6 +136,34 @@ end $$;
 comment on function private.ordered_uuid() is
   'A version 7 uuid (RFC 9562 §5.7): new keys land at the right edge of an index instead of all over it.';
 
+-- PostgreSQL reads a check's expression anew for every statement that writes. Two tables take a row at
+-- every step of every run: there the limits on size stand together, behind one short call.
+create function private.fits_log(p_agent_type text, p_step text, p_message text, p_metadata jsonb) returns boolean
+language plpgsql immutable set search_path = '' as $$
+begin
+  return pg_catalog.length(p_agent_type) between 1 and 64 and coalesce(pg_catalog.length(p_step) between 1 and 200, true)
+    and pg_catalog.octet_length(p_message) between 1 and 4096
+    and pg_catalog.jsonb_typeof(p_metadata) = 'object' and pg_catalog.pg_column_size(p_metadata) <= 16384;
+end $$;
+comment on function private.fits_log(text, text, text, jsonb) is 'Whether a log line is within its limits.';
+
+create function private.fits_call(p_tool text, p_step text, p_arguments jsonb, p_result jsonb, p_error text,
+  p_duration_ms bigint, p_attempt smallint) returns boolean
+language plpgsql immutable set search_path = '' as $$
+begin
+  return pg_catalog.length(p_tool) between 1 and 200 and coalesce(pg_catalog.length(p_step) between 1 and 200, true)
+    and coalesce(pg_catalog.pg_column_size(p_arguments) <= 65536, true)
+    and coalesce(pg_catalog.pg_column_size(p_result) <= 65536, true)
+    and coalesce(pg_catalog.octet_length(p_error) <= 4096, true)
+    and coalesce(p_duration_ms >= 0, true) and p_attempt >= 1;
+end $$;
+comment on function private.fits_call(text, text, jsonb, jsonb, text, bigint, smallint) is
+  'Whether the record of a tool call is within its limits.';
+revoke all on function private.fits_log(text, text, text, jsonb),
+  private.fits_call(text, text, jsonb, jsonb, text, bigint, smallint) from public, anon, authenticated;
+grant execute on function private.fits_log(text, text, text, jsonb),
+  private.fits_call(text, text, jsonb, jsonb, text, bigint, smallint) to authenticated, service_role;
+
 -- execution_logs ---------------------------------------------------------------------------------
 
 create table public.execution_logs (
@@ -146,11 +174,11 @@ create table public.execution_logs (
   task_id uuid not null,
   is_keyed boolean not null default false,
   level text not null default 'info' check (level in ('info', 'success', 'error', 'warning')),
-  agent_type text not null default 'worker' check (length(agent_type) between 1 and 64),
-  step text check (length(step) between 1 and 200),
-  message text not null check (octet_length(message) between 1 and 4096),
-  metadata jsonb not null default '{}'
-    check (jsonb_typeof(metadata) = 'object' and pg_column_size(metadata) <= 16384)
+  agent_type text not null default 'worker',
+  step text,
+  message text not null,
+  metadata jsonb not null default '{}',
+  constraint execution_logs_fits check (private.fits_log(agent_type, step, message, metadata))
 );
 comment on table public.execution_logs is
   'Running commentary of tasks, one row per line, append-only. Written by the engine and by log-execution.';
@@ -305,19 +333,21 @@ create table public.tool_executions (
   run_id uuid references public.workflow_executions (id) on delete cascade,
   task_id uuid,
   project_id uuid,
-  duration_ms bigint check (duration_ms >= 0),
-  attempt smallint not null default 1 check (attempt >= 1),
+  duration_ms bigint,
+  attempt smallint not null default 1,
   status text not null default 'running'
     check (status in ('pending', 'running', 'completed', 'failed', 'cancelled')),
-  tool_name text not null check (length(tool_name) between 1 and 200),
-  step text check (length(step) between 1 and 200),
-  arguments jsonb check (pg_column_size(arguments) <= 65536),
-  result jsonb check (pg_column_size(result) <= 65536),
-  error_message text check (octet_length(error_message) <= 4096),
+  tool_name text not null,
+  step text,
+  arguments jsonb,
+  result jsonb,
+  error_message text,
   started_at timestamptz not null default now(),
   completed_at timestamptz,
   created_at timestamptz not null default now(),
-  primary key (user_id, id)
+  primary key (user_id, id),
+  constraint tool_executions_fits
+    check (private.fits_call(tool_name, step, arguments, result, error_message, duration_ms, attempt))
 );
 comment on table public.tool_executions is
   'One row per tool call of a run, a task or a project: which tool, how long, how it ended.';

@@ -808,9 +808,9 @@ comment on function private.waiting(public.mira_workflow_state) is 'What an unfi
 
 -- Saving ------------------------------------------------------------------------------------------------------
 
--- Ledger, history and commentary follow the status of a run.
-create function private.close_ledger(p_run_id uuid, p_user_id uuid, p_status text, p_step text, p_started_at timestamptz,
-  p_finished_at timestamptz, p_output jsonb, p_error text, p_steps int, p_tokens bigint, p_cost bigint) returns void
+-- Ledger and history follow the status of a run; the commentary tells its end.
+create function private.follow_ledger(p_run_id uuid, p_user_id uuid, p_status text, p_step text, p_started_at timestamptz,
+  p_finished_at timestamptz, p_output jsonb, p_error text) returns void
 language plpgsql set search_path = '' as $$
 begin
   update public.workflow_executions e set current_state = p_status, current_step = p_step,
@@ -821,6 +821,15 @@ begin
     result = private.keep_json(p_output, 60000), error_message = p_error,
     duration_ms = (extract(epoch from p_finished_at - p_started_at) * 1000)::bigint
   where t.user_id = p_user_id and t.id = p_run_id and t.status <> p_status;
+end $$;
+comment on function private.follow_ledger(uuid, uuid, text, text, timestamptz, timestamptz, jsonb, text) is
+  'Brings ledger and task history in line with a run''s status.';
+
+create function private.close_ledger(p_run_id uuid, p_user_id uuid, p_status text, p_step text, p_started_at timestamptz,
+  p_finished_at timestamptz, p_output jsonb, p_error text, p_steps int, p_tokens bigint, p_cost bigint) returns void
+language plpgsql set search_path = '' as $$
+begin
+  perform private.follow_ledger(p_run_id, p_user_id, p_status, p_step, p_started_at, p_finished_at, p_output, p_error);
   if p_finished_at is not null then
     insert into public.execution_logs (user_id, task_id, agent_type, step, level, message, metadata)
     values (p_user_id, p_run_id, 'evaluator', p_step,
@@ -831,7 +840,7 @@ begin
   end if;
 end $$;
 comment on function private.close_ledger(uuid, uuid, text, text, timestamptz, timestamptz, jsonb, text, int, bigint, bigint) is
-  'Brings ledger, task history and, at the end, the commentary in line with a run''s status.';
+  'private.follow_ledger, and the last line of the commentary when the run has ended.';
 
 create function private.follow_status(r public.mira_workflow_state) returns void
 language plpgsql set search_path = '' as $$
@@ -1237,12 +1246,12 @@ begin
   r.due_at := now() + make_interval(secs => coalesce((p_options ->> 'delay_ms')::float8, 0) / 1000);
   insert into public.workflow_executions (id, user_id, workflow_id, conversation_id, workflow_type, current_state,
     current_step, started_at, participating_agents, workflow_config, execution_plan, created_at, updated_at)
-  values (r.id, p_user_id, v.workflow_id, p_options ->> 'conversation_id', v.graph ->> 'name', p_status, p_step, r.started_at, v.agents,
+  values (r.id, p_user_id, v.workflow_id, p_options ->> 'conversation_id', v.name, p_status, p_step, r.started_at, v.agents,
     jsonb_strip_nulls(jsonb_build_object('input', r.input, 'version', v.version, 'metadata', p_options -> 'metadata')),
     jsonb_strip_nulls(jsonb_build_object('priority', r.priority, 'budget', p_options -> 'budget',
       'parent_run_id', p_options -> 'parent_run_id', 'forked_from', p_options -> 'forked_from')), now(), now());
   insert into public.task_history (id, user_id, execution_id, description, status, started_at)
-  values (r.id, p_user_id, r.id, coalesce(nullif(left(v.graph ->> 'name', 2000), ''), 'workflow'), p_status, r.started_at);
+  values (r.id, p_user_id, r.id, v.name, p_status, r.started_at);
   return r;
 end $$;
 comment on function private.new_run(private.workflow_versions, uuid, jsonb, jsonb, text, text) is
@@ -1311,9 +1320,8 @@ begin
     raise exception using errcode = 'PT422', message = 'workflow_required',
       detail = 'Name a workflow_id, or send a workflow (the service then names the user, too).';
   end if;
-  if v.graph #> '{input_schema,required}' is not null then
-    select k into v_missing from jsonb_array_elements_text(v.graph #> '{input_schema,required}') k
-      where not coalesce(p_input ? k, false) limit 1;
+  if v.required <> '{}' then
+    select k into v_missing from unnest(v.required) k where not coalesce(p_input ? k, false) limit 1;
     if v_missing is not null then
       raise exception using errcode = 'PT422', message = 'input_invalid', detail = format('The input lacks "%s".', v_missing);
     end if;
@@ -1470,8 +1478,16 @@ begin
   insert into private.run_steps (run_id, event, seq, node, opened, attempt, kind, duration_ms, created_at, output)
   values (p_run_id, f.last_event + 1, p_seq, f.key, (v_entry ->> 'f')::int, coalesce((v_entry ->> 'a')::smallint, 1), 'step',
     v_ms, v_now, v_output);
-  insert into public.execution_logs (user_id, task_id, agent_type, step, level, message, metadata)
-  values (f.user_id, p_run_id, 'worker', f.name, 'success', f.name || ' done.', jsonb_build_object('seq', p_seq));
+  if f.m_type = 'end' then
+    perform private.follow_ledger(p_run_id, f.user_id, 'completed', f.name, f.started_at, v_now, v_next, null);
+    insert into public.execution_logs (user_id, task_id, agent_type, step, level, message, metadata) values
+      (f.user_id, p_run_id, 'worker', f.name, 'success', f.name || ' done.', jsonb_build_object('seq', p_seq)),
+      (f.user_id, p_run_id, 'evaluator', f.name, 'success', 'Run completed.',
+        jsonb_build_object('steps', f.steps_used, 'tokens', f.tokens_used, 'cost_micros', f.cost_micros));
+  else
+    insert into public.execution_logs (user_id, task_id, agent_type, step, level, message, metadata)
+    values (f.user_id, p_run_id, 'worker', f.name, 'success', f.name || ' done.', jsonb_build_object('seq', p_seq));
+  end if;
   insert into public.tool_executions (user_id, run_id, duration_ms, attempt, status, tool_name, step, arguments, result,
     started_at, completed_at)
   values (f.user_id, p_run_id, v_ms, coalesce((v_entry ->> 'a')::int, 1), 'completed', f.tool, f.name,
@@ -1487,8 +1503,6 @@ begin
       'lease_until', v_now + p_lease,
       'deadline_at', least(f.deadline_at, v_now + make_interval(secs => f.m_timeout_ms::float8 / 1000)))));
   end if;
-  perform private.close_ledger(p_run_id, f.user_id, 'completed', f.name, f.started_at, v_now, v_next, null,
-    f.steps_used, f.tokens_used, f.cost_micros);
   return jsonb_build_object('run_id', p_run_id, 'status', 'completed', 'accepted', true, 'tasks', '[]'::jsonb, 'output', v_next);
 end $$;
 comment on function private.advance_straight(uuid, int, int, jsonb, interval) is
@@ -2328,8 +2342,7 @@ comment on function private.purge_runs(interval, int) is
 create function public.mira_start_run(p_user_id uuid, p_workflow_id uuid default null, p_workflow jsonb default null,
   p_input jsonb default '{}', p_thread_id uuid default null, p_idempotency_key text default null,
   p_options jsonb default '{}', p_lease_ms int default 0, p_boxed boolean default false) returns jsonb
-language plpgsql set search_path = '' set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off
-  set plan_cache_mode = force_generic_plan as $$
+language plpgsql set search_path = '' as $$
 begin
   return private.start_run(p_user_id, p_workflow_id, p_workflow,
     case when p_boxed then p_input -> 'value' else p_input end, p_thread_id, p_idempotency_key, p_options, p_lease_ms);
@@ -2343,8 +2356,7 @@ begin
 end $$;
 create function public.mira_advance(p_run_id uuid, p_epoch int, p_seq int, p_outcome jsonb, p_lease_ms int default 60000)
 returns jsonb
-language plpgsql set search_path = '' set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off
-  set plan_cache_mode = force_generic_plan as $$
+language plpgsql set search_path = '' as $$
 begin
   return private.advance_one(p_run_id, p_epoch, p_seq, p_outcome, private.lease(p_lease_ms));
 end $$;
@@ -2462,7 +2474,7 @@ begin
         'tasks_around', 'reply', 'lease', 'claim_tasks', 'new_run', 'insert_run', 'current_version', 'start_run',
         'create_child', 'refusal', 'advance', 'advance_one', 'advance_batch', 'advance_items', 'renew_leases', 'release_runs', 'lock_run',
         'continue_run', 'resume_run', 'signal_run', 'cancel_run', 'fork_run', 'read_run', 'event_data', 'run_events',
-        'read_graph', 'validate_workflow', 'activate', 'redrive_runs', 'purge_runs', 'advance_straight', 'advance_straights', 'close_ledger', 'enqueue', 'keep_json'))
+        'read_graph', 'validate_workflow', 'activate', 'redrive_runs', 'purge_runs', 'advance_straight', 'advance_straights', 'follow_ledger', 'close_ledger', 'enqueue', 'keep_json'))
       or (n.nspname = 'public' and p.proname in ('mira_start_run', 'mira_claim_tasks', 'mira_advance', 'mira_advance_items',
         'mira_advance_batch', 'mira_renew_leases', 'mira_release_runs', 'mira_resume_run', 'mira_signal_run',
         'mira_cancel_run', 'mira_fork_run', 'mira_read_run', 'mira_run_events', 'mira_read_graph',
