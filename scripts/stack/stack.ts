@@ -126,5 +126,9 @@ export async function startStack(options: StackOptions): Promise<Stack> {
 async function openDatabase(options: StackOptions): Promise<StackDatabase> {
   if (options.dbUrl !== undefined) return await openPostgres(options.dbUrl);
   if (options.memory) return await openPglite(undefined, await keptTemplate(options.home));
-  return await openPglite(`${options.home}/database`);
+  const folder = `${options.home}/database`;
+  if (!await Deno.stat(folder).then(() => true, () => false)) {
+    options.log("first start: making the database …");
+  }
+  return await openPglite(folder);
 }
