@@ -77,7 +77,8 @@ export async function retried<T>(call: () => Promise<T>): Promise<T> {
     try {
       return await call();
     } catch (error) {
-      const passing = error instanceof Problem && error.status === 503;
+      // the gateway in between has its own words for "not now"; the engine knows repeats
+      const passing = error instanceof Problem && error.status >= 500;
       if (!passing || attempt >= ATTEMPTS) throw error;
       await new Promise((resolve) =>
         setTimeout(resolve, 100 * 2 ** attempt * (0.5 + Math.random()))

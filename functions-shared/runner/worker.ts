@@ -198,7 +198,7 @@ class Worker {
     try {
       return await send(outcome);
     } catch (error) {
-      if (!(error instanceof Problem) || error.status === 503) throw error;
+      if (!(error instanceof Problem) || error.status >= 500) throw error;
       // the database cannot hold this outcome; doing the step again would not change that
       this.host.unknown(error.cause ?? error);
       const { code, message } = error;

@@ -16,11 +16,13 @@ export function startCountingServer(
   const arrivals: Arrival[] = [];
   const server = Deno.serve({ port: 0, hostname: "127.0.0.1", onListen: () => {} }, async (raw) => {
     const url = new URL(raw.url);
+    const body = await raw.text().catch(() => undefined);
+    if (body === undefined) return new Response(null, { status: 400 }); // the client died while it spoke
     const arrival = {
       method: raw.method,
       path: url.pathname + url.search,
       headers: new Headers(raw.headers),
-      body: await raw.text(),
+      body,
     };
     arrivals.push(arrival);
     return await answer(arrival, arrivals.length);
