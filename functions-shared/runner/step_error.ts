@@ -22,7 +22,10 @@ export function stepError(error: unknown, unknown: (cause: unknown) => void = ()
     return timed(error.code, error.message, retryable, retryAfterMs);
   }
   if (error instanceof TemplateError) return timed(error.code, error.message, false);
-  if (error instanceof Problem) return timed(error.code, error.message, error.status >= 500);
+  if (error instanceof Problem) {
+    const passing = error.status >= 500 && !error.code.endsWith("not_configured");
+    return timed(error.code, error.message, passing);
+  }
   unknown(error);
   return timed("step_failed", "The step failed for a reason that the server's log holds.", true);
 }

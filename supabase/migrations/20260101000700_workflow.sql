@@ -835,10 +835,12 @@ insert into public.mira_tool_definitions (name, description, schema, function_pa
    '{"type":"object"}', 'internal:compose', '{}'),
   ('emit_action', 'Records that an action of a habit was carried out, for the app to act on.',
    '{"type":"object","required":["action"],"additionalProperties":false,"properties":{
-      "action":{"type":"string","minLength":1,"maxLength":200},
+      "action":{"type":"string","minLength":1,"maxLength":500},
+      "event_type":{"type":"string","maxLength":50},
       "module":{"type":"string","maxLength":100},
       "page":{"type":"string","maxLength":500},
       "target":{"type":["string","null"],"maxLength":500},
+      "values":{"type":"object"},
       "parameters":{"type":"object"}}}', 'internal:emit_action', '{}'),
   ('log', 'Writes a line into the execution log of the run.',
    '{"type":"object","required":["message"],"additionalProperties":false,"properties":{
@@ -855,12 +857,12 @@ insert into public.mira_tool_definitions (name, description, schema, function_pa
    '{"type":"object","required":["trigger","actions","final_outcome"],"additionalProperties":false,"properties":{
       "trigger":{"type":"string","minLength":1,"maxLength":4000},
       "context":{"type":"object"},
-      "actions":{"type":"array","maxItems":200},
+      "actions":{"type":"array","maxItems":500},
       "final_outcome":{"enum":["success","partial","failed"]}}}', 'internal:record_pattern', '{}'),
   ('remember', 'Keeps a note that can be recalled by meaning.',
    '{"type":"object","required":["content"],"additionalProperties":false,"properties":{
       "content":{"type":"string","minLength":1,"maxLength":8000},
-      "type":{"type":"string","minLength":1,"maxLength":50},
+      "type":{"type":"string","pattern":"^[a-z][a-z0-9_]{0,62}$"},
       "metadata":{"type":"object"}}}', 'internal:remember', '{}'),
   ('recall_memories', 'Finds notes by meaning.',
    '{"type":"object","required":["query"],"additionalProperties":false,"properties":{

@@ -5,6 +5,7 @@
  */
 import { rpc } from "../../db/rpc.ts";
 import { httpRequest } from "./https_tool.ts";
+import { RECALL_TOOLS } from "./recall_tools.ts";
 import { uuidFrom } from "../uuid_from.ts";
 import type { ToolHandler } from "./tool.ts";
 
@@ -64,4 +65,5 @@ export const INTERNAL: Record<string, ToolHandler> = {
   log,
   save_document: saveDocument,
   http_request: httpRequest,
+  ...RECALL_TOOLS,
 };

@@ -507,3 +507,31 @@ Deno.test("the elements of a map are answered by a model, each with its own item
   );
   assert.ok(body.usage.tokens > 0);
 });
+
+Deno.test("a run records what worked, and a later one recalls it by meaning", async () => {
+  const taught = await run(chain(
+    tool("learn", "record_pattern", {
+      trigger: "send the monthly sales report to the team",
+      actions: [{ tool: "export" }, { tool: "mail" }],
+      final_outcome: "success",
+    }),
+    tool("note", "remember", { content: "The team likes the report before nine in the morning." }),
+  ));
+  assert.equal(taught.status, "completed", JSON.stringify(taught.error));
+  const recalled = await run(chain(
+    tool("find", "find_patterns", { query: "mail the sales report of this month", threshold: 0.3 }),
+    tool("ask", "recall_memories", {
+      query: "when does the team want the report?",
+      threshold: 0.1,
+    }),
+  ));
+  assert.equal(recalled.status, "completed", JSON.stringify(recalled.error));
+  const [pattern] = recalled.state.find.patterns;
+  assert.equal(pattern?.id, taught.state.learn.id);
+  assert.deepEqual(pattern.actions, [{ tool: "export" }, { tool: "mail" }]);
+  const memories = await ada.client.from("memories").select("id").eq(
+    "id",
+    taught.state.note.memory_id,
+  );
+  assert.equal(memories.data!.length, 1);
+});
