@@ -1114,6 +1114,46 @@ begin
 end $$;
 comment on function private.lease(int) is 'A lease of 1 second to 15 minutes.';
 
+-- The straight road of claiming: runs nobody has begun, that begin with a tool and have no limit to be
+-- checked. However many there are, one statement leases them. The caller has locked them.
+create function private.claim_straight(p_ids uuid[], p_lease interval, out tasks jsonb, out claimed uuid[])
+language plpgsql set search_path = '' as $$
+begin
+  with ready as materialized (
+    select s.id, m.key, m.node, m.timeout_ms
+    from public.mira_workflow_state s
+    join private.workflow_versions v on v.id = s.version_id
+    join private.version_nodes n on n.version_id = v.id and n.key = v.start_key
+    join private.version_nodes m on m.version_id = v.id and m.key = n.sole_target
+    where s.id = any (p_ids) and m.type = 'tool' and s.status = 'pending' and s.lease_epoch = 0 and s.due_at <= now()
+      and s.deadline_at is null and s.max_steps > 0 and v.limits ->> 'max_running' is null
+      and s.cursor = jsonb_build_object('o', '{}'::jsonb, 'q', jsonb_build_array(v.start_key))
+      and not exists (select from private.user_limits l where l.user_id = s.user_id)
+  ), taken as (
+    update public.mira_workflow_state s set lease_epoch = 1, leased_at = now(), due_at = now() + p_lease, status = 'running',
+      started_at = now(), updated_at = now(), current_node_id = (t.node ->> 'id')::uuid, steps_used = 1, next_seq = 2,
+      cursor = jsonb_build_object('o', jsonb_build_object('1', jsonb_build_object('n', t.key, 'f', 1, 'i', 1)))
+    from ready t where s.id = t.id
+    returning s.*, t.node, t.timeout_ms
+  ), ledger as (
+    update public.workflow_executions e set current_state = 'running', current_step = t.node ->> 'name', started_at = now(),
+      updated_at = now()
+    from taken t where e.id = t.id
+  ), history as (
+    update public.task_history h set status = 'running', started_at = now()
+    from taken t where h.user_id = t.user_id and h.id = t.id
+  )
+  select coalesce(jsonb_agg(jsonb_build_object('run_id', t.id, 'seq', 1, 'epoch', 1, 'attempt', 1, 'key', t.id::text || ':1',
+      'user_id', t.user_id, 'workflow_id', t.workflow_id, 'thread_id', t.thread_id, 'node', t.node, 'state', t.state_data,
+      'input', t.input, 'budget_left', jsonb_build_object('steps', t.max_steps - 1, 'tokens', t.max_tokens,
+        'cost_micros', t.max_cost_micros, 'time_ms', null),
+      'lease_until', now() + p_lease, 'deadline_at', now() + make_interval(secs => t.timeout_ms::float8 / 1000))), '[]'),
+    coalesce(array_agg(t.id), '{}')
+    into tasks, claimed from taken t;
+end $$;
+comment on function private.claim_straight(uuid[], interval) is
+  'Leases those of the locked runs that begin with a tool and have no limit to check, in one statement; says which.';
+
 -- Claim due runs and open items, fairly: users take turns. The walk starts at a random user and
 -- skips from user to user through the index, so its cost does not grow with the backlog.
 create function private.claim_tasks(p_limit int, p_lease_ms int, p_item_batch int, p_user_id uuid, p_run_id uuid)
@@ -1122,15 +1162,16 @@ language plpgsql security definer set search_path = '' as $$
 declare
   v_lease interval := private.lease(p_lease_ms);
   v_tasks jsonb := '[]';
-  v_got jsonb;
   v_task jsonb;
+  v_straight record;
   v_from uuid := coalesce(p_user_id, gen_random_uuid());
   v_user uuid := v_from;
   v_wrapped boolean := false;
   v_users uuid[] := '{}';
-  v_runs uuid[];
+  v_runs uuid[] := '{}';
   v_run uuid;
   v_claimed int := 0;
+  v_before int;
   v_seen int := 0;
   v_share int;
   m record;
@@ -1171,22 +1212,28 @@ begin
     end loop;
   end if;
   -- two rounds: everybody's fair share, then whatever capacity is left
+  v_before := v_claimed;
   for v_round in 1..2 loop
     exit when cardinality(v_users) = 0 or v_claimed >= p_limit;
     v_share := case v_round when 1 then ceil(p_limit::numeric / cardinality(v_users)) else p_limit end;
     foreach v_user in array v_users loop
       exit when v_claimed >= p_limit;
-      v_runs := array(
+      v_runs := v_runs || array(
         select s.id from public.mira_workflow_state s
-        where s.user_id = v_user and s.due_at <= now()
+        where s.user_id = v_user and s.due_at <= now() and s.id <> all (v_runs)
         order by s.priority desc, s.due_at limit least(v_share, p_limit - v_claimed) for update skip locked);
-      foreach v_run in array v_runs loop
-        v_got := private.claim_run(v_run, v_lease, p_item_batch);
-        v_tasks := v_tasks || v_got;
-        v_claimed := v_claimed + 1;
-      end loop;
+      v_claimed := v_before + cardinality(v_runs);
     end loop;
   end loop;
+  if v_runs <> '{}' then
+    v_straight := private.claim_straight(v_runs, v_lease);
+    v_tasks := v_tasks || v_straight.tasks;
+    foreach v_run in array v_runs loop
+      if v_run <> all (v_straight.claimed) then
+        v_tasks := v_tasks || private.claim_run(v_run, v_lease, p_item_batch);
+      end if;
+    end loop;
+  end if;
   -- fan-outs under way, in no particular order
   if v_claimed < p_limit then
     for m in select rm.run_id, rm.seq from private.run_maps rm
@@ -2470,7 +2517,7 @@ begin
     where (n.nspname = 'private' and p.proname in (
         'delete_run_rows', 'reduce', 'reduce_output', 'pick', 'route', 'write_log', 'write_reported', 'write_event', 'spend',
         'user_left', 'budget_left', 'fail_run', 'complete_step', 'fail_step', 'open_map', 'move', 'wake', 'task', 'issue',
-        'take_items', 'waiting', 'follow_status', 'save', 'finish_map', 'child_finished', 'may_run', 'claim_run',
+        'take_items', 'waiting', 'follow_status', 'save', 'finish_map', 'child_finished', 'may_run', 'claim_run', 'claim_straight',
         'tasks_around', 'reply', 'lease', 'claim_tasks', 'new_run', 'insert_run', 'current_version', 'start_run',
         'create_child', 'refusal', 'advance', 'advance_one', 'advance_batch', 'advance_items', 'renew_leases', 'release_runs', 'lock_run',
         'continue_run', 'resume_run', 'signal_run', 'cancel_run', 'fork_run', 'read_run', 'event_data', 'run_events',

@@ -39,7 +39,6 @@ async function many(count: number): Promise<void> {
 
 const result: Record<string, number | string> = { name };
 await many(Math.min(100, Number(runs)));
-await admin`checkpoint`.catch(() => {});
 const from = { wal: await wal(), statements: subject.statements?.() ?? 0, at: performance.now() };
 await many(Number(runs));
 const steps = Number(runs) * STEPS.length;
