@@ -83,7 +83,9 @@ export function scoreHabit<S>(
     cohesion,
     // a second round adds steps, not substance; two habits that sometimes follow each other are two
     rank: confidence * Math.log1p(weight) * (cohesion - length + new Set(pattern).size) *
-      Math.min(1, support / strongestPart(corpus, pattern, triples)),
+      (length < 2 * settings.minLength
+        ? 1
+        : Math.min(1, support / strongestPart(corpus, pattern, triples))),
     logChance: corrected / Math.LN10,
     weight,
     occurrences,

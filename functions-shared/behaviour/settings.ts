@@ -184,7 +184,7 @@ export const defaults: Settings = {
     optional: 0.3,
     maxHabits: 20,
     maxSeeds: 200,
-    maxWork: 4_000_000,
+    maxWork: 2_000_000,
     halfLifeDays: 30,
   },
 };
