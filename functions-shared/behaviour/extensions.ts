@@ -1,7 +1,7 @@
 /** Which steps belong to a pattern, beyond what the sessions would give it anyway. */
 
 import type { Corpus } from "./corpus.ts";
-import type { Grown } from "./occurrences.ts";
+import { type Grown, nearlyAll } from "./occurrences.ts";
 import type { HabitSettings } from "./settings.ts";
 import { tailBinomial } from "./statistics.ts";
 
@@ -69,7 +69,7 @@ export function extensions<S>(
     const inside = pattern.filter((v) => v === symbol).length;
     const elsewhere = corpus.totals[symbol]! - inside * occurrences.length;
     const inner = slot > 0 && slot < steps;
-    const belongs = support >= settings.closure * grown.support &&
+    const belongs = nearlyAll(support, grown.support, settings.closure) &&
       tally.occurrences >= settings.belonging * elsewhere;
     if (
       belongs || tally.within.some((seen, i) =>

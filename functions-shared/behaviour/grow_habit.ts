@@ -2,7 +2,7 @@
 
 import type { Corpus } from "./corpus.ts";
 import { type Extension, extensions } from "./extensions.ts";
-import { type Grown, type Occurrence, occurrencesOf } from "./occurrences.ts";
+import { type Grown, nearlyAll, type Occurrence, occurrencesOf } from "./occurrences.ts";
 import type { HabitSettings } from "./settings.ts";
 
 /**
@@ -21,9 +21,9 @@ export function grow<S>(
     for (const extension of extensions(corpus, closed, settings)) {
       const pattern = closed.pattern.toSpliced(extension.slot, 0, extension.symbol);
       if (pattern.length > settings.maxLength || loops(pattern)) continue;
-      if (extension.support >= settings.closure * closed.support) {
+      if (nearlyAll(extension.support, closed.support, settings.closure)) {
         const longer = extend(corpus, closed, extension, pattern, settings.maxGap + 1);
-        if (longer.occurrences.length >= settings.closure * closed.occurrences.length) {
+        if (nearlyAll(longer.occurrences.length, closed.occurrences.length, settings.closure)) {
           next = longer;
           break;
         }

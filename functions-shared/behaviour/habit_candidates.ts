@@ -2,7 +2,7 @@
 
 import type { Corpus } from "./corpus.ts";
 import { bystander, grow, loops } from "./grow_habit.ts";
-import { type Grown, occurrencesOf } from "./occurrences.ts";
+import { type Grown, nearlyAll, occurrencesOf } from "./occurrences.ts";
 import type { HabitSettings } from "./settings.ts";
 import { expectation, logChance } from "./shuffle_null.ts";
 import { compareText } from "./statistics.ts";
@@ -30,7 +30,7 @@ export function candidates<S>(
     .filter(({ chance }) => chance <= Math.log(settings.alpha))
     .sort((a, b) => a.chance - b.chance || compareText(a.pattern.join(), b.pattern.join()))
     .slice(0, seedLimit);
-  const found: Grown[] = [];
+  const found: Grown[] = [], doubtful: Grown[] = [];
   const visited = new Set<string>();
   const queue: { pattern: number[]; support: number }[] = seeds;
   for (let at = 0; at < queue.length && visited.size < 2 * seedLimit; at++) {
@@ -38,7 +38,7 @@ export function candidates<S>(
     if (!isNew(pattern, visited)) continue;
     // a part of something already found with (nearly) the same support says nothing new
     const known = found.some((g) =>
-      g.support >= settings.closure * support && isPart(pattern, g.pattern)
+      nearlyAll(g.support, support, settings.closure) && isPart(pattern, g.pattern)
     );
     if (known) continue;
     const { closed, branches } = grow(corpus, pattern, settings);
@@ -49,6 +49,7 @@ export function candidates<S>(
       if (rest.length >= settings.minLength && !loops(rest)) {
         queue.push({ pattern: rest, support: closed.support });
       }
+      doubtful.push({ ...closed, isDoubtful: true });
       continue;
     }
     const turned = startAtTheStart(corpus, closed, settings);
@@ -56,7 +57,7 @@ export function candidates<S>(
     found.push(turned);
     for (const branch of branches) queue.push({ pattern: branch, support: closed.support });
   }
-  return found;
+  return [...found, ...doubtful];
 }
 
 function isNew(pattern: readonly number[], visited: Set<string>): boolean {
@@ -86,7 +87,7 @@ function startAtTheStart<S>(corpus: Corpus<S>, grown: Grown, settings: HabitSett
     if (begins <= most) continue;
     const turned = [...core.slice(turn), ...core.slice(0, turn)];
     const rotated = turn === 0 && !closes ? grown : occurrencesOf(corpus, turned, settings.maxGap);
-    if (rotated.support < settings.closure * grown.support) continue;
+    if (!nearlyAll(rotated.support, grown.support, settings.closure)) continue;
     best = rotated;
     most = begins;
   }

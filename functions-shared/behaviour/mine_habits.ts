@@ -96,7 +96,10 @@ export function mineHabits<S>(
     const { pattern, support, occurrences } = best.grown;
     if (best.round < rounds) {
       // what is left of it after earlier picks; its rank can only have fallen (lazy greedy)
-      const rest = occurrencesOf(corpus, pattern, settings.maxGap, left);
+      const rest = {
+        ...occurrencesOf(corpus, pattern, settings.maxGap, left),
+        isDoubtful: best.grown.isDoubtful ?? false,
+      };
       open = [...open, ...scored(rest, rounds)].sort(byRank);
       continue;
     }
@@ -133,7 +136,8 @@ interface Scored {
 }
 
 function byRank(a: Scored, b: Scored): number {
-  return b.habit.rank - a.habit.rank || b.grown.pattern.length - a.grown.pattern.length ||
+  return Number(a.grown.isDoubtful ?? false) - Number(b.grown.isDoubtful ?? false) ||
+    b.habit.rank - a.habit.rank || b.grown.pattern.length - a.grown.pattern.length ||
     compareText(a.grown.pattern.join(), b.grown.pattern.join());
 }
 

@@ -15,6 +15,13 @@ export interface Grown {
   /** Groups, or occurrences in a corpus without sessions. */
   support: number;
   occurrences: Occurrence[];
+  /** One of its steps may only be passing by: a habit only where no better one is. */
+  isDoubtful?: boolean;
+}
+
+/** Whether `part` of `whole` is nearly all: the share that closes a pattern, or all but one or two. */
+export function nearlyAll(part: number, whole: number, closure: number): boolean {
+  return part >= whole - Math.max((1 - closure) * whole, Math.min(2, 0.2 * whole));
 }
 
 /** All occurrences of a pattern in `sequences` (the corpus' own, or what is left of them). */
