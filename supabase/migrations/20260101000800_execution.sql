@@ -565,13 +565,32 @@ begin
       select o.seq from (
         select s.seq, s.created_at from public.execution_logs s order by s.seq limit v_limit
       ) o where o.created_at < v_before));
+    get diagnostics v_deleted = row_count;
+    if v_deleted = 0 then
+      -- imported lines may stand further right: one look per owner at their oldest, nothing else
+      delete from public.execution_logs l where l.seq = any (array(
+        with recursive owner as (
+          (select f.user_id, f.created_at from public.execution_logs f
+            order by f.user_id, f.created_at limit 1)
+          union all
+          select n.user_id, n.created_at from owner o cross join lateral (
+            select f.user_id, f.created_at from public.execution_logs f
+            where f.user_id > o.user_id order by f.user_id, f.created_at limit 1) n
+        )
+        select s.seq from owner o cross join lateral (
+          select f.seq from public.execution_logs f
+          where f.user_id = o.user_id and f.created_at < v_before
+          order by f.created_at limit v_limit) s
+        where o.created_at < v_before limit v_limit));
+      get diagnostics v_deleted = row_count;
+    end if;
   else
     delete from public.execution_logs l where l.seq = any (array(
       select s.seq from public.execution_logs s
       where s.user_id = v_user and s.created_at < v_before
       order by s.created_at, s.seq limit v_limit));
+    get diagnostics v_deleted = row_count;
   end if;
-  get diagnostics v_deleted = row_count;
   return v_deleted;
 end $$;
 comment on function private.delete_old_execution_logs(uuid, integer, integer) is

@@ -1,6 +1,6 @@
 begin;
 grant execute on all functions in schema extensions to authenticated, service_role;
-select plan(7);
+select plan(8);
 
 insert into auth.users (id, email) values
   ('a0000000-0000-4000-8000-000000000001', 'ann@example.com'),
@@ -23,6 +23,11 @@ select is(delete_old_execution_logs(90, 1), 1, 'the service deletes everybody''s
 select is(delete_old_execution_logs(90), 1, 'and the rest with the next call');
 select is(delete_old_execution_logs(90), 0, 'until there is nothing to delete');
 select is((select array_agg(message order by seq) from execution_logs), array['ann new', 'ben new'], 'young lines stay');
+reset role;
+insert into execution_logs (user_id, task_id, message, created_at)
+  values ('b0000000-0000-4000-8000-000000000002', gen_random_uuid(), 'imported', now() - interval '1 year');
+set local role service_role;
+select is(delete_old_execution_logs(90, 1), 1, 'an old line behind young ones is found through its owner');
 
 select * from finish();
 rollback;
