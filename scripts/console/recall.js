@@ -103,7 +103,10 @@ function Found({ one, mira }) {
   </article>`;
 }
 
+/** A step's name; of a habit's action, `type:module:page#target`, what tells it apart. */
 function nameOf(action) {
-  if (typeof action === "string") return action;
-  return action?.name ?? action?.tool ?? action?.action ?? action?.type ?? "step";
+  const name = typeof action === "string"
+    ? action
+    : action?.name ?? action?.tool ?? action?.action ?? action?.type ?? "step";
+  return name.match(/#(.+)$/)?.[1] ?? name.match(/^\w+:[^:]*:(\/.*)$/)?.[1] ?? name;
 }

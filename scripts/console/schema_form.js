@@ -57,16 +57,19 @@ function Field({ name, type, title, choices, isRequired, value }) {
   if (type === "boolean") {
     return html`
       <label
-        style="grid-template-columns:auto 1fr;align-items:center"><input type="checkbox" name=${name} checked=${value} /> ${title}</label>
+        style="grid-template-columns:auto 1fr;align-items:center"><input type="checkbox" name=${name} defaultChecked=${value} /> ${title}</label>
     `;
   }
   const control = choices
     ? html`<select name=${name} required=${isRequired}>${
       choices.map((one) => html`<option value=${one} selected=${one === value}>${one}</option>`)
     }</select>`
-    : html`<input name=${name} required=${isRequired} type=${
-      type === "string" ? "text" : "number"
-    } step=${type === "number" ? "any" : null} value=${value ?? ""} />`;
+    : html`
+      <input name=${name} required=${isRequired} type=${type === "string"
+        ? "text"
+        : "number"} step=${type === "number" ? "any" : null}
+        defaultValue=${value ?? ""} />
+    `;
   return html`<label>${title}${isRequired ? "" : " (optional)"} ${control}</label>`;
 }
 

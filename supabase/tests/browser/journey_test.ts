@@ -108,7 +108,7 @@ browserTest(
     const faults: string[] = [];
     try {
       const page = await context.newPage();
-      page.setDefaultTimeout(15_000);
+      page.setDefaultTimeout(30_000);
       page.on("pageerror", (error) => faults.push(error.message));
 
       await page.goto(`${stack.url}/console/`);
@@ -166,11 +166,28 @@ browserTest(
       assert.ok(states.filter((state) => state === "done").length >= 7, String(states));
       await shoot(page, "run");
 
+      // what the schedule does every minute
+      const embedded = await stack.fetch("/functions/v1/find-patterns/embed", {
+        as: "cron",
+        json: {},
+      });
+      assert.equal((await embedded.json()).state, "idle");
+      await page.keyboard.press("3");
+      await page.fill("[name=query]", "log a call with a lead");
+      await page.fill("[name=threshold]", "0.1");
+      await page.getByRole("button", { name: "Recall" }).click();
+      const recalled = page.locator("article.pattern").first();
+      await recalled.waitFor();
+      await recalled.getByRole("button", { name: "Yes" }).click();
+      await recalled.getByText("Noted: success").waitFor();
+      await shoot(page, "recall");
+
       await approval(stack);
       await page.goto(`${stack.url}/console/#/workflows`);
       await page.getByText("Approve a discount").click();
       await page.fill("form [name=lead]", "Vogel & Sohn");
       await page.fill("form [name=percent]", "15");
+      await page.waitForTimeout(4500); // lists reload meanwhile; what was typed stays
       await page.getByText("Start a run").click();
       await page.getByText("May Vogel & Sohn have 15 %?").waitFor();
       await page.locator("[data-node=ask][data-status=waiting]").waitFor();
@@ -201,9 +218,92 @@ browserTest(
       await page.getByText("of tasks succeed").waitFor();
       await shoot(page, "statistics");
       assert.deepEqual(faults, []);
+    } catch (error) {
+      for (const page of context.pages()) {
+        await shoot(page, `failed-${new URL(page.url()).pathname.split("/")[1]}`);
+      }
+      throw error;
     } finally {
       await context.close();
       await stack.close();
     }
   },
 );
+
+browserTest("every view fits 390 and 1280 px in light and in dark, and can be read", async () => {
+  const stack = await startStack();
+  try {
+    const faults: string[] = [];
+    for (
+      const [width, height, colorScheme] of [[390, 844, "light"], [1280, 800, "dark"]] as const
+    ) {
+      const context = await (await launchChromium()).newContext({
+        viewport: { width, height },
+        colorScheme,
+      });
+      const page = await context.newPage();
+      page.on("pageerror", (error) => faults.push(error.message));
+      await page.goto(`${stack.url}/console/`);
+      await page.fill("[name=email]", `${colorScheme}@example.com`);
+      await page.fill("[name=password]", ANA.password);
+      await page.click("text=Create account");
+      await page.locator(".shell").waitFor();
+      await remember(stack, page);
+      await page.goto(`${stack.url}/console/#/learned`);
+      await page.click("text=Learn now");
+      await page.locator("[data-pattern]").first().waitFor();
+      for (const view of ["live", "learned", "recall", "workflows", "log", "vault", "statistics"]) {
+        await page.goto(`${stack.url}/console/#/${view}`);
+        await page.locator("main h1").waitFor();
+        await page.waitForFunction(() => !document.querySelector("[aria-busy=true]"));
+        const wide = await page.evaluate(() => document.documentElement.scrollWidth);
+        assert.ok(wide <= width, `${view} is ${wide} px wide at ${width}`);
+        assert.deepEqual(await lowContrast(page), [], `${view} in ${colorScheme}`);
+        await shoot(page, `${view}-${colorScheme}-${width}`);
+      }
+      await context.close();
+    }
+    assert.deepEqual(faults, []);
+  } finally {
+    await stack.close();
+  }
+});
+
+/** Texts on the page whose contrast with what is behind them is under 4.5 to 1 (WCAG AA). */
+function lowContrast(page: Page): Promise<string[]> {
+  return page.evaluate(() => {
+    const canvas = document.createElement("canvas").getContext("2d", { willReadFrequently: true })!;
+    const rgb = (color: string): number[] => {
+      canvas.clearRect(0, 0, 1, 1);
+      canvas.fillStyle = color;
+      canvas.fillRect(0, 0, 1, 1);
+      return [...canvas.getImageData(0, 0, 1, 1).data];
+    };
+    const light = (color: number[]) =>
+      color.slice(0, 3).map((part) => part / 255)
+        .map((part) => part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4)
+        .reduce((sum, part, i) => sum + part * [0.2126, 0.7152, 0.0722][i]!, 0);
+    const behind = (element: Element | null): number[] => {
+      for (let at = element; at; at = at.parentElement) {
+        const color = rgb(getComputedStyle(at).backgroundColor);
+        if (color[3]! > 250) return color;
+      }
+      return [255, 255, 255];
+    };
+    const faint: string[] = [];
+    for (const element of document.querySelectorAll("main *, nav *")) {
+      const own = [...element.childNodes].some((node) =>
+        node.nodeType === 3 && node.textContent!.trim()
+      );
+      if (!own || element.closest("svg, :disabled, .event.fresh") || !element.checkVisibility()) {
+        continue;
+      }
+      const [a, b] = [light(rgb(getComputedStyle(element).color)), light(behind(element))];
+      const contrast = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
+      if (contrast < 4.5) {
+        faint.push(`${contrast.toFixed(2)} ${element.textContent!.trim().slice(0, 40)}`);
+      }
+    }
+    return faint;
+  });
+}
