@@ -1114,7 +1114,7 @@ begin
 end $$;
 comment on function private.lease(int) is 'A lease of 1 second to 15 minutes.';
 
--- The straight road of claiming: runs nobody has begun, that begin with a tool and have no limit to be
+-- The straight road of claiming: runs nobody has begun, that begin with a task and have no limit to be
 -- checked. However many there are, one statement leases them. The caller has locked them.
 create function private.claim_straight(p_ids uuid[], p_lease interval, out tasks jsonb, out claimed uuid[])
 language plpgsql set search_path = '' as $$
@@ -1125,7 +1125,8 @@ begin
     join private.workflow_versions v on v.id = s.version_id
     join private.version_nodes n on n.version_id = v.id and n.key = v.start_key
     join private.version_nodes m on m.version_id = v.id and m.key = n.sole_target
-    where s.id = any (p_ids) and m.type = 'tool' and s.status = 'pending' and s.lease_epoch = 0 and s.due_at <= now()
+    where s.id = any (p_ids) and s.status = 'pending' and (m.type = 'tool'
+        or m.type = 'llm' and s.max_tokens is null and s.max_cost_micros is null) and s.lease_epoch = 0 and s.due_at <= now()
       and s.deadline_at is null and s.max_steps > 0 and v.limits ->> 'max_running' is null
       and s.cursor = jsonb_build_object('o', '{}'::jsonb, 'q', jsonb_build_array(v.start_key))
       and not exists (select from private.user_limits l where l.user_id = s.user_id)
@@ -1152,7 +1153,7 @@ begin
     into tasks, claimed from taken t;
 end $$;
 comment on function private.claim_straight(uuid[], interval) is
-  'Leases those of the locked runs that begin with a tool and have no limit to check, in one statement; says which.';
+  'Leases those of the locked runs that begin with a task and have no limit to check, in one statement; says which.';
 
 -- Claim due runs and open items, fairly: users take turns. The walk starts at a random user and
 -- skips from user to user through the index, so its cost does not grow with the backlog.
@@ -1379,15 +1380,15 @@ begin
   end if;
   begin
     select m.* into n from private.version_nodes s
-      join private.version_nodes m on m.version_id = s.version_id and m.key = s.sole_target and m.type = 'tool'
+      join private.version_nodes m on m.version_id = s.version_id and m.key = s.sole_target and m.type in ('tool', 'llm')
       where s.version_id = v.id and s.key = v.start_key;
     v_straight := found and p_lease_ms > 0 and not p_options ? 'delay_ms' and v.limits ->> 'max_running' is null
       and not exists (select from private.user_limits l where l.user_id = v_user);
     r := private.new_run(v, v_user, p_input, p_options, case when v_straight then 'running' else 'pending' end, n.node ->> 'name');
     r.thread_id := p_thread_id;
     r.idempotency_key := p_idempotency_key;
-    if v_straight and r.max_steps > 0 and r.deadline_at is null then
-      -- the first step is a tool and nothing limits the run: one insert, no move
+    if v_straight and r.max_steps > 0 and r.deadline_at is null and (n.type = 'tool' or r.max_tokens is null and r.max_cost_micros is null) then
+      -- the first step is a worker's and nothing limits it: one insert, no move
       v_lease := private.lease(p_lease_ms);
       r.lease_epoch := 1;
       r.leased_at := now();
@@ -1463,8 +1464,8 @@ language sql immutable set search_path = '' as $$
 $$;
 comment on function private.refusal(uuid, text, text, jsonb) is 'The answer to a report that changes nothing, and why.';
 
--- The straight road: a tool step that succeeded, alone in its run, with one successor that is a tool
--- or the end. One read, one fenced write, and the same rows the long road writes; the fence is the
+-- The straight road: a step that succeeded with nothing to add, alone in its run, with one successor
+-- that is a task or the end. One read, one fenced write, and the same rows the long road writes; the fence is the
 -- event number, so no lock is taken ahead of the write. Null = take the long road.
 create function private.advance_straight(p_run_id uuid, p_epoch int, p_seq int, p_outcome jsonb, p_lease interval)
 returns jsonb
@@ -1482,14 +1483,16 @@ declare
 begin
   select s.user_id, s.workflow_id, s.thread_id, s.input, s.state_data, s.cursor, s.due_at, s.steps_used, s.max_steps, s.last_event,
     s.next_seq, s.deadline_at, s.leased_at, s.status, s.lease_epoch, s.max_tokens, s.tokens_used, s.max_cost_micros, s.cost_micros, s.started_at,
-    n.key, n.node ->> 'name' as name, n.node #>> '{config,tool}' as tool, n.output_key, n.reducer,
+    n.key, n.type, n.node ->> 'name' as name, n.node #>> '{config,tool}' as tool, n.output_key, n.reducer,
     m.key as m_key, m.node as m_node, m.type as m_type, m.timeout_ms as m_timeout_ms
     into f
   from public.mira_workflow_state s
   join private.version_nodes n on n.version_id = s.version_id and n.key = (s.cursor #>> array['o', v_key, 'n'])::int
   join private.version_nodes m on m.version_id = s.version_id and m.key = n.sole_target
-  where s.id = p_run_id and n.type = 'tool' and n.output_key <> '.'
-    and (m.type = 'tool' or (m.type = 'end' and s.parent_run_id is null));
+  where s.id = p_run_id and n.type in ('tool', 'llm') and n.output_key <> '.'
+    and (m.type = 'tool' or m.type = 'end' and s.parent_run_id is null
+      or m.type = 'llm' and s.max_tokens is null and s.max_cost_micros is null
+        and not exists (select from private.user_limits l where l.user_id = s.user_id));
   if not found or f.lease_epoch <> p_epoch or f.leased_at is null or f.status <> 'running' then
     return null;
   end if;
@@ -1535,10 +1538,12 @@ begin
     insert into public.execution_logs (user_id, task_id, agent_type, step, level, message, metadata)
     values (f.user_id, p_run_id, 'worker', f.name, 'success', f.name || ' done.', jsonb_build_object('seq', p_seq));
   end if;
-  insert into public.tool_executions (user_id, run_id, duration_ms, attempt, status, tool_name, step, arguments, result,
-    started_at, completed_at)
-  values (f.user_id, p_run_id, v_ms, coalesce((v_entry ->> 'a')::int, 1), 'completed', f.tool, f.name,
-    private.keep_json(v_arguments), private.keep_json(v_output), v_now - make_interval(secs => coalesce(v_ms, 0)::float8 / 1000), v_now);
+  if f.type = 'tool' then
+    insert into public.tool_executions (user_id, run_id, duration_ms, attempt, status, tool_name, step, arguments, result,
+      started_at, completed_at)
+    values (f.user_id, p_run_id, v_ms, coalesce((v_entry ->> 'a')::int, 1), 'completed', f.tool, f.name,
+      private.keep_json(v_arguments), private.keep_json(v_output), v_now - make_interval(secs => coalesce(v_ms, 0)::float8 / 1000), v_now);
+  end if;
   if f.m_type <> 'end' then
     return jsonb_build_object('run_id', p_run_id, 'status', 'running', 'accepted', true, 'tasks', jsonb_build_array(jsonb_build_object(
       'run_id', p_run_id, 'seq', f.next_seq, 'epoch', p_epoch, 'attempt', 1, 'key', p_run_id::text || ':' || f.next_seq::text,
@@ -1553,12 +1558,12 @@ begin
   return jsonb_build_object('run_id', p_run_id, 'status', 'completed', 'accepted', true, 'tasks', '[]'::jsonb, 'output', v_next);
 end $$;
 comment on function private.advance_straight(uuid, int, int, jsonb, interval) is
-  'private.advance for the commonest step, a tool followed by a tool or the end; null when the step is not of that kind.';
+  'private.advance for the commonest step, one task followed by another or by the end; null when the step is not of that kind.';
 
--- The straight road for many: tool steps that succeeded, each alone in its run, each followed by a tool or the
--- end. However many there are, one statement reads them, writes their checkpoints (fenced by epoch
--- and event number, so that nothing need be locked ahead), and writes the same rows the long road
--- writes. Returns {position: reply} for those it took; the rest takes the long road.
+-- The straight road for many: steps as above, each of another run. One statement reads them, writes
+-- their checkpoints (fenced by epoch and event number, so that nothing need be locked ahead) and the
+-- same rows the long road writes. Returns {position: reply} for those it took; the rest goes the
+-- long road.
 create function private.advance_straights(p_steps jsonb, p_lease interval) returns jsonb
 language plpgsql set search_path = '' as $$
 declare
@@ -1571,7 +1576,7 @@ begin
       s.cursor #> array['o', x.seq::text] as entry,
       s.id, s.user_id, s.workflow_id, s.thread_id, s.input, s.due_at, s.steps_used, s.max_steps, s.last_event, s.next_seq,
       s.deadline_at, s.lease_epoch, s.max_tokens, s.tokens_used, s.max_cost_micros, s.cost_micros, s.started_at,
-      n.key, n.node ->> 'name' as name, n.node #>> '{config,tool}' as tool,
+      n.key, n.type, n.node ->> 'name' as name, n.node #>> '{config,tool}' as tool,
       case n.reducer when 'replace' then s.state_data || jsonb_build_object(n.output_key, coalesce(x.outcome -> 'output', 'null'))
         else private.reduce(s.state_data, n.output_key, n.reducer, x.outcome -> 'output') end as state,
       m.key as m_key, m.node as m_node, m.timeout_ms as m_timeout_ms, m.type = 'end' as is_last
@@ -1585,7 +1590,9 @@ begin
       and (s.cursor #>> array['o', x.seq::text, 'i'])::int = x.epoch and not s.cursor #> array['o', x.seq::text] ? 'k'
       and s.cursor = jsonb_build_object('o', jsonb_build_object(x.seq::text, s.cursor #> array['o', x.seq::text]))
       and (s.deadline_at is null or s.deadline_at > now())
-      and n.type = 'tool' and n.output_key <> '.' and (m.type = 'tool' or (m.type = 'end' and s.parent_run_id is null))
+      and n.type in ('tool', 'llm') and n.output_key <> '.' and (m.type = 'tool' or m.type = 'end' and s.parent_run_id is null
+        or m.type = 'llm' and s.max_tokens is null and s.max_cost_micros is null
+          and not exists (select from private.user_limits l where l.user_id = s.user_id))
     order by s.id
   ), taken as (
     update public.mira_workflow_state s set
@@ -1614,7 +1621,7 @@ begin
       started_at, completed_at)
     select user_id, id, ms, coalesce((entry ->> 'a')::int, 1), 'completed', tool, name, arguments, private.keep_json(step_output),
       now() - make_interval(secs => coalesce(ms, 0)::float8 / 1000), now()
-    from taken
+    from taken where type = 'tool'
   ), line as (
     insert into public.execution_logs (user_id, task_id, agent_type, step, level, message, metadata)
     select user_id, id, 'worker', name, 'success', name || ' done.', jsonb_build_object('seq', seq) from taken
@@ -1634,7 +1641,7 @@ begin
   return v_replies;
 end $$;
 comment on function private.advance_straights(jsonb, interval) is
-  'private.advance for the commonest steps, a tool followed by a tool or the end, any number in one statement: {position: reply}.';
+  'private.advance for the commonest steps, any number in one statement: {position: reply} of those it took.';
 
 create function private.advance(p_run_id uuid, p_epoch int, p_seq int, p_outcome jsonb, p_lease interval) returns jsonb
 language plpgsql set search_path = '' as $$
@@ -2363,16 +2370,17 @@ begin
 end $$;
 comment on function private.redrive_runs(uuid, uuid[]) is 'Failed runs go on where they failed: attempts anew, recorded work kept.';
 
-create function private.purge_runs(p_keep interval default '30 days', p_limit int default 1000) returns int
+create function private.purge_runs(p_keep interval default '30 days', p_limit int default 5000) returns int
 language plpgsql security definer set search_path = '' as $$
 declare
   v_count int;
 begin
-  -- the ledger row goes and takes the checkpoint, steps, items and messages with it; task_history stays
+  -- the ledger row goes and takes the checkpoint, steps, items, messages and tool calls with it;
+  -- task_history stays, as what the person asked for
   delete from public.workflow_executions e
   where e.id in (
     select s.id from public.mira_workflow_state s
-    where s.finished_at < now() - p_keep and s.parent_run_id is null
+    where s.finished_at < now() - p_keep
     order by s.finished_at limit p_limit for update skip locked);
   get diagnostics v_count = row_count;
   delete from private.user_spend where day < (now() - interval '400 days')::date;

@@ -13,8 +13,8 @@ import { openPgflow } from "./pgflow.ts";
 import { type OpenSubject, STEPS } from "./subject.ts";
 
 const SUBJECTS: Record<string, OpenSubject> = {
-  "mira": (url) => openOurs(url),
-  "mira plain": (url) => openOurs(url, "llm"),
+  "mira": (url) => openOurs(url, "llm"),
+  "mira tools": (url) => openOurs(url, "tool"),
   "langgraph": (url) => openLanggraph(url, "sync"),
   "langgraph exit": (url) => openLanggraph(url, "exit"),
   "dbos": openDbos,

@@ -20,8 +20,11 @@ interface Reply {
 
 const USERS = 16;
 
-/** Opens Mira on a migrated database. `kind` is the node type of the five steps. */
-export async function openOurs(url: string, kind = "tool"): Promise<Subject> {
+/**
+ * Opens Mira on a migrated database. `kind` is the type of the five nodes: an llm step that reports
+ * only its output is what every peer's step is; a tool step also has its row in tool_executions.
+ */
+export async function openOurs(url: string, kind: "llm" | "tool"): Promise<Subject> {
   const sql = postgres(url, { max: 16, prepare: true, onnotice: () => {} });
   let sent = 0;
   await sql`insert into public.mira_tool_definitions (name, schema, function_path)
