@@ -99,7 +99,7 @@ export function findStruggles(
       case "input": {
         const field = text(event.payload?.["field"]) ?? targetOf(event);
         if (event.payload?.["control"] !== undefined || field === "") break;
-        const form = text(event.payload?.["form"]) ?? "";
+        const form = text(event.payload?.["form"]) ?? formPart(event.target, field);
         const open = forms.get(form) ?? { names: new Set(), last: event, place: place[i]! };
         open.names.add(field);
         open.last = event;
@@ -114,11 +114,14 @@ export function findStruggles(
       }
       case "form_submit": {
         const form = formOf(event);
-        const unit = `${event.module}\t${normalisePage(event.page)}\t${form}`;
-        submits.set(unit, { unit, at: event.at });
-        forms.delete(form);
-        forms.delete("");
-        changes.clear();
+        // a submit that was refused leaves the form as unfinished as it was
+        if (event.payload?.["ok"] !== false) {
+          const unit = `${event.module}\t${normalisePage(event.page)}\t${form}`;
+          submits.set(unit, { unit, at: event.at });
+          forms.delete(form);
+          forms.delete("");
+          changes.clear();
+        }
         // a submit that worked starts the next record, it is no retry
         const recent = (tries.get(form) ?? []).filter((t) => event.at - t <= settings.retrySpan);
         recent.push(event.at);
@@ -186,6 +189,11 @@ function findPaths(
 
 function targetOf(event: BehaviourEvent): string {
   return normaliseTarget(event.target);
+}
+
+/** The form in a target like `lead-form.email`; "" when it does not say. */
+function formPart(target: string | null | undefined, field: string): string {
+  return target?.endsWith(`.${field}`) ? target.slice(0, -field.length - 1) : "";
 }
 
 function formOf(event: BehaviourEvent): string {

@@ -174,6 +174,7 @@ Deno.test("the sample's people: each one's routine, choice and trouble, and noth
   includes(
     "ben",
     "retry lead-form",
+    "abandon lead-form",
     "rage save-lead",
     /^habit .*lead-form.name.*lead-form.phone.*save-lead/,
   );
@@ -266,6 +267,16 @@ Deno.test("abandon: inputs without a submit, taken back by a submit within a day
   assert.deepEqual(kindsOf([...leave(0), ...leave(3)]), ["abandon"]);
   assert.deepEqual(kindsOf([...leave(0), ...leave(3), ...later(DAY / 2)]), []);
   assert.deepEqual(kindsOf([...leave(0), ...leave(3), ...later(2 * DAY)]), ["abandon"]);
+});
+
+Deno.test("a refused submit does not finish a form", () => {
+  const attempt = (ok: boolean) =>
+    kinds(session(0, [[0, field("name")], [900, field("phone")], [900, submit("", ok)], [
+      90_000,
+      visit("/home"),
+    ]]));
+  assert.deepEqual(attempt(false), ["abandon /leads#"]);
+  assert.deepEqual(attempt(true), []);
 });
 
 Deno.test("a form is abandoned once the session is known to be over", () => {
