@@ -958,21 +958,21 @@ comment on function public.mira_count_recalls(int) is
 create function public.increment_pattern_use_count(pattern_id uuid) returns void
 language plpgsql volatile security invoker set search_path = '' as $$
 begin
-  perform private.increment_pattern_use_count(pattern_id);
+  if not private.increment_pattern_use_count(pattern_id) then
+    raise exception using errcode = 'PT404', message = 'pattern_not_found', detail = 'No such pattern of yours.';
+  end if;
 end $$;
 comment on function public.increment_pattern_use_count(uuid) is
   'Seed 001: one more use of a pattern. A user reaches only their own; an unknown or foreign id is not found.';
 
-create function private.increment_pattern_use_count(p_pattern_id uuid) returns void
+create function private.increment_pattern_use_count(p_pattern_id uuid) returns boolean
 language plpgsql volatile security definer set search_path = '' as $$
 declare
   v_user uuid := private.acting_user();
 begin
   update public.behavior_patterns p set use_count = p.use_count + 1, last_used_at = now()
   where p.id = p_pattern_id and (v_user is null or p.user_id = v_user);
-  if not found then
-    raise exception using errcode = 'PT404', message = 'pattern_not_found', detail = 'No such pattern of yours.';
-  end if;
+  return found;
 end $$;
 comment on function private.increment_pattern_use_count(uuid) is
   'Body of increment_pattern_use_count. Definer: clients may not write use_count themselves.';

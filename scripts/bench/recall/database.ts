@@ -84,18 +84,34 @@ export async function prepare(admin: Sql, sql: Sql): Promise<void> {
   await admin.unsafe(`create database "${name}"`);
   await sql.unsafe(PLATFORM);
   await applyMigrations(postgresExecutor(sql));
-  await sql.unsafe(seedSql("seed_001"));
 }
 
-/** Loads the corpus into the seed's table by COPY, and from there into Mira's. */
-export async function load(sql: Sql, corpus: Corpus, log: (msg: string) => void): Promise<void> {
+/**
+ * Loads the corpus into the seed's table, and from there into Mira's.
+ *
+ * @param embedded the wire of the embedded database has no COPY.
+ */
+export async function load(
+  sql: Sql,
+  corpus: Corpus,
+  embedded: boolean,
+  log: (msg: string) => void,
+): Promise<void> {
+  await sql.unsafe(seedSql("seed_001"));
   await sql`insert into auth.users (id) select unnest(${corpus.users.map((u) => u.id)}::uuid[])`;
+  const columns = "user_id, trigger, trigger_embedding, context, actions, final_outcome";
   let started = performance.now();
-  const copy = await sql`
-    copy seed_001.behavior_patterns (user_id, trigger, trigger_embedding, context, actions, final_outcome)
-    from stdin`.writable();
-  await pipeline(Readable.from(lines(corpus)), copy);
-  log(`${seconds(started)} s to make and copy the rows`);
+  if (embedded) {
+    for (const batch of batches(corpus, 20)) {
+      const rows = batch.map((row) => `('${row.join("','")}')`).join(",");
+      await sql.unsafe(`insert into seed_001.behavior_patterns (${columns}) values ${rows}`);
+    }
+  } else {
+    const copy = await sql.unsafe(`copy seed_001.behavior_patterns (${columns}) from stdin`)
+      .writable();
+    await pipeline(Readable.from(lines(corpus)), copy);
+  }
+  log(`${seconds(started)} s to make and load the rows`);
   started = performance.now();
   await sql`select private.embedding_model_id('bench')`;
   await sql.unsafe(`
@@ -130,23 +146,35 @@ export function seconds(started: number): string {
 }
 
 function* lines(corpus: Corpus): Generator<string> {
+  for (const batch of batches(corpus, 20)) {
+    yield batch.map((row) => row.join("\t") + "\n").join("");
+  }
+}
+
+function* batches(corpus: Corpus, size: number): Generator<string[][]> {
   let n = 0;
-  let chunk = "";
+  let batch: string[][] = [];
   for (const user of corpus.arrivals()) {
-    const files = JSON.stringify([`src/file${n % 997}.ts`, `src/file${n % 89}.ts`]);
-    chunk += `${user.id}\tdo thing ${n} in project ${n % 50}\t${vectorText(corpus.point(user))}\t` +
-      `{"directory": "/home/dev/project${n % 50}", "branch": "main", "files_touched": ${files}}\t` +
-      `[{"tool": "Read", "parameters": {"path": "src/file${
-        n % 997
-      }.ts"}, "outcome": "success", "duration_ms": ${n % 400}}, ` +
-      `{"tool": "Edit", "parameters": {"path": "src/file${
-        n % 89
-      }.ts"}, "outcome": "success", "duration_ms": 200}]\t` +
-      `${n % 9 === 0 ? "failed" : "success"}\n`;
-    if (++n % 20 === 0) {
-      yield chunk;
-      chunk = "";
+    const files = [`src/file${n % 997}.ts`, `src/file${n % 89}.ts`];
+    batch.push([
+      user.id,
+      `do thing ${n} in project ${n % 50}`,
+      vectorText(corpus.point(user)),
+      JSON.stringify({
+        directory: `/home/dev/project${n % 50}`,
+        branch: "main",
+        files_touched: files,
+      }),
+      JSON.stringify([
+        { tool: "Read", parameters: { path: files[0] }, outcome: "success", duration_ms: n % 400 },
+        { tool: "Edit", parameters: { path: files[1] }, outcome: "success", duration_ms: 200 },
+      ]),
+      n % 9 === 0 ? "failed" : "success",
+    ]);
+    if (++n % size === 0) {
+      yield batch;
+      batch = [];
     }
   }
-  if (chunk) yield chunk;
+  if (batch.length > 0) yield batch;
 }

@@ -24,20 +24,20 @@ const WRITES = `
         '[{"tool": "Read", "outcome": "success"}, {"tool": "Edit", "outcome": "success"}]', 'success');
     end if;
   end $f$;
-  create procedure bench.write(kind text, side text, first int, n int, inout ms float, inout wal float)
+  create procedure bench.write(kind text, side text, first_row int, row_count int, inout ms float, inout wal float)
   language plpgsql as $f$
   declare
     r record; started float; lsn pg_lsn;
   begin
     started := bench.cpu_ms(); lsn := pg_current_wal_insert_lsn();
     if kind = 'insert' then
-      for r in select f.id, f.user_id, f.embedding::extensions.vector as v from bench.fresh f where f.id >= first and f.id < first + n loop
+      for r in select f.id, f.user_id, f.embedding::extensions.vector as v from bench.fresh f where f.id >= first_row and f.id < first_row + row_count loop
         call bench.insert_one(side, r.id, r.user_id, r.v);
         commit;
       end loop;
     else
       -- corpus rows carry the same id on both sides
-      for r in select u.id from bench.used u where u.n >= first and u.n < first + n loop
+      for r in select u.id from bench.used u where u.n >= first_row and u.n < first_row + row_count loop
         if side = 'mira' then perform public.increment_pattern_use_count(r.id);
         elsif side = 'seed' then perform seed_001.increment_pattern_use_count(r.id);
         end if;
@@ -48,7 +48,8 @@ const WRITES = `
     wal := pg_current_wal_insert_lsn() - lsn;
   end $f$;
   create table bench.used as
-    select row_number() over (order by md5(id::text))::int - 1 as n, id from seed_001.behavior_patterns;
+    select row_number() over (order by md5(id::text))::int - 1 as n, id from seed_001.behavior_patterns
+    where trigger like 'do thing %';
   create unique index on bench.used (n);
   analyze bench.used;
 `;
