@@ -45,9 +45,10 @@ comment on column public.leads.assigned_to is 'Whose desk it is on; null while n
 comment on column public.leads.source is 'Where the lead came from, such as a campaign or a page.';
 
 create index if not exists leads_assigned_to_idx on public.leads (assigned_to);
+-- Nothing is indexed by time alone: the planner would walk everybody's leads, newest first, to find
+-- the few of one person, or to learn that there are none.
 create index if not exists leads_desk_created_at_idx on public.leads
   ((coalesce(assigned_to, '00000000-0000-0000-0000-000000000000'::uuid)), created_at desc);
-create index if not exists leads_created_at_idx on public.leads (created_at desc);
 create index if not exists leads_status_lead_score_idx on public.leads (status, lead_score desc);
 create index if not exists leads_email_idx on public.leads (lower(email));
 create index if not exists leads_services_interested_idx on public.leads using gin (services_interested);
