@@ -28,6 +28,7 @@ export function problemFromSql(error: SqlError): Problem {
     const pointer = error.hint?.startsWith("/") ? error.hint : undefined;
     return new Problem(Number(raised[1]), error.message, detail, {
       ...(pointer ? { errors: [{ pointer, code: error.message, detail }] } : {}),
+      ...(raised[1] === "429" ? { headers: { "retry-after": "5" } } : {}),
       cause,
     });
   }

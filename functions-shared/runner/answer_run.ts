@@ -8,11 +8,11 @@ import { optionalEnv } from "../env.ts";
 import type { MiraContext } from "../http/app.ts";
 import { eventStream } from "../http/sse.ts";
 import { openSecret } from "../vault/open_secret.ts";
-import { render, TemplateError } from "../workflow/template.ts";
 import { driveRun } from "./drive_run.ts";
-import type { Reply, RunStatus, Waiting } from "./engine.ts";
+import type { Reply } from "./engine.ts";
 import { goOnLater, keepAlive } from "./go_on_later.ts";
 import { Happenings, runEvents } from "./run_events.ts";
+import { type ReadRun, shown } from "./show_run.ts";
 import type { RunnerHost } from "./tools/tool.ts";
 
 /** What the runner works with, for the service that this request reaches. */
@@ -37,7 +37,7 @@ export function ownerOf(c: MiraContext): string | null {
 /**
  * Drives the run that `reply` is about and answers when it has ended, waits for somebody, or
  * `waitMs` is over: 200 with the run, or 202 while it goes on. With `Accept: text/event-stream` the
- * answer is the run's events from the first one (or after `Last-Event-ID`).
+ * answer is the run's events from the first one (or after `Last-Event-ID`), until that same moment.
  */
 export async function answerRun(
   c: MiraContext,
@@ -58,7 +58,10 @@ export async function answerRun(
   keepAlive(drive.done.then(({ left }) => {
     if (left.length > 0) goOnLater(host);
   }));
-  if (happenings) return streamRun(c, reply.run_id, happenings);
+  if (happenings) {
+    drive.settled.then(happenings.end);
+    return streamRun(c, reply.run_id, happenings);
+  }
   let timer: ReturnType<typeof setTimeout> | undefined;
   const patience = new Promise<void>((resolve) => timer = setTimeout(resolve, waitMs));
   await Promise.race([drive.settled, patience]);
@@ -90,30 +93,8 @@ function streamRun(c: MiraContext, runId: string, happenings?: Happenings): Resp
   });
 }
 
-interface ReadRun {
-  run_id: string;
-  status: RunStatus;
-  state: Record<string, unknown>;
-  input: unknown;
-  waiting?: Waiting[];
-}
-
 async function readRun(c: MiraContext, runId: string): Promise<ReadRun> {
-  const run = await rpc<ReadRun>(c.var.admin, "mira_read_run", {
-    p_user_id: ownerOf(c),
-    p_run_id: runId,
-  });
-  return run.waiting ? { ...run, waiting: run.waiting.map((one) => withPrompt(one, run)) } : run;
-}
-
-/** The prompt as a person should read it; one that cannot be rendered is shown as it was written. */
-function withPrompt(waiting: Waiting, run: ReadRun): Waiting {
-  if (waiting.prompt === undefined) return waiting;
-  try {
-    const scope = { ...run.state, input: run.input, run: { id: run.run_id } };
-    return { ...waiting, prompt: render(waiting.prompt, scope) };
-  } catch (error) {
-    if (error instanceof TemplateError) return waiting;
-    throw error;
-  }
+  return shown(
+    await rpc<ReadRun>(c.var.admin, "mira_read_run", { p_user_id: ownerOf(c), p_run_id: runId }),
+  );
 }

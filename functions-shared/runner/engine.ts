@@ -179,19 +179,27 @@ export function advance(admin: Admin, step: Step, leaseMs: number): Promise<Repl
   });
 }
 
-/** Records elements of a map and takes the next ones. */
-export function advanceItems(
+/**
+ * Records elements of a map and takes the next ones. Their task comes without what the first one of
+ * the same step brought (state, input, node) and gets it from there.
+ */
+export async function advanceItems(
   admin: Admin,
   task: Task,
   results: ItemResult[],
   leaseMs: number,
 ): Promise<Reply> {
-  return rpc(admin, "mira_advance_items", {
+  const reply = await rpc<Reply>(admin, "mira_advance_items", {
     p_run_id: task.run_id,
     p_seq: task.seq,
     p_results: results,
     p_lease_ms: leaseMs,
+    p_lean: true,
   });
+  const { state, input, node } = task;
+  const isLean = (next: Task) => next.run_id === task.run_id && next.seq === task.seq;
+  const whole = (next: Task) => isLean(next) ? { ...next, state, input, node } : next;
+  return { ...reply, tasks: (reply.tasks ?? []).map(whole) };
 }
 
 /** Keeps leases; names the runs that were lost or cancelled, and timers that fell due. */

@@ -6,6 +6,7 @@
 import { rpc } from "../db/rpc.ts";
 import type { ServerEvent } from "../http/sse.ts";
 import type { Admin } from "./engine.ts";
+import { type ReadRun, shown } from "./show_run.ts";
 
 interface Page {
   status: string;
@@ -18,6 +19,7 @@ interface Page {
 export class Happenings {
   #texts: { node: string; seq: number; text: string }[] = [];
   #isNews = false;
+  #isOver = false;
   #wake = () => {};
 
   /** Something may have been recorded. */
@@ -25,6 +27,17 @@ export class Happenings {
     this.#isNews = true;
     this.#wake();
   };
+
+  /** Nothing more will happen here before somebody else acts. */
+  end = () => {
+    this.#isOver = true;
+    this.notify();
+  };
+
+  /** Whether {@link end} has been called. */
+  get isOver(): boolean {
+    return this.#isOver;
+  }
 
   /** A model wrote `text`; pieces of one step are joined until they are read. */
   write(node: string, seq: number, text: string) {
@@ -55,8 +68,8 @@ export class Happenings {
 
 /**
  * Every event of a run after `from.after`, in order and without gaps, as it happens, until the run
- * ends. With `happenings` it follows this process closely and adds `token` events; otherwise it
- * looks every half second.
+ * ends. With `happenings` it follows this process closely, adds `token` events and ends with it;
+ * otherwise it looks every half second.
  */
 export async function* runEvents(
   admin: Admin,
@@ -68,6 +81,7 @@ export async function* runEvents(
   const near = from.happenings !== undefined;
   let { after } = from;
   while (!signal.aborted) {
+    const isLast = happenings.isOver;
     const texts = happenings.read();
     const page = await rpc<Page>(admin, "mira_run_events", {
       p_user_id: userId,
@@ -79,13 +93,28 @@ export async function* runEvents(
       yield { event: "token", data: { run_id: runId, node, seq, text } };
     }
     for (const { id, event, data, at } of page.events) {
-      yield { id: String(id), event, data: { ...data, at } };
+      const prompt = data["prompt"] === undefined
+        ? {}
+        : { prompt: await promptOf(admin, userId, runId, data) };
+      yield { id: String(id), event, data: { ...data, ...prompt, at } };
       after = id;
     }
     const isRead = page.events.length === 0 || after >= page.last_event;
-    if (page.finished && isRead) return;
+    if (isRead && (page.finished || isLast)) return;
     if (isRead) await happenings.wait(near ? 2000 : 500, signal);
     // tokens come faster than anybody reads
     if (near) await new Promise((resolve) => setTimeout(resolve, 30));
   }
+}
+
+/** The prompt of a step that waits, rendered; as it was written once the step has been answered. */
+async function promptOf(
+  admin: Admin,
+  userId: string | null,
+  runId: string,
+  data: Record<string, unknown>,
+): Promise<unknown> {
+  const run = await rpc<ReadRun>(admin, "mira_read_run", { p_user_id: userId, p_run_id: runId });
+  const open = shown(run).waiting?.find(({ seq }) => seq === data["seq"]);
+  return open?.prompt ?? data["prompt"];
 }

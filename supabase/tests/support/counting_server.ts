@@ -14,7 +14,9 @@ export function startCountingServer(
     Response.json({ count }),
 ) {
   const arrivals: Arrival[] = [];
-  const server = Deno.serve({ port: 0, hostname: "127.0.0.1", onListen: () => {} }, async (raw) => {
+  const stop = new AbortController();
+  const options = { port: 0, hostname: "127.0.0.1", onListen: () => {}, signal: stop.signal };
+  const server = Deno.serve(options, async (raw) => {
     const url = new URL(raw.url);
     const body = await raw.text().catch(() => undefined);
     if (body === undefined) return new Response(null, { status: 400 }); // the client died while it spoke
@@ -41,6 +43,10 @@ export function startCountingServer(
       }
       return counts;
     },
-    close: () => server.shutdown(),
+    // kept-alive connections are not waited for
+    close: () => {
+      stop.abort();
+      return server.finished;
+    },
   };
 }

@@ -200,6 +200,52 @@ Deno.test("a run waits for a person, whose answer carries it on", async () => {
   assert.deepEqual([twice.status, twice.body.code], [409, "run_not_waiting"]);
 });
 
+Deno.test("a stream of a run that waits shows what to ask, and ends there", async () => {
+  const headers = { accept: "text/event-stream" };
+  const started = performance.now();
+  const { body } = await call("", { workflow: chain(asks), input: payment }, { headers });
+  const events = readEvents(body);
+  assert.deepEqual(events.map(({ event }) => event), ["run", "waiting"]);
+  assert.equal(events[1]!.data.prompt, "Pay 12 to Bob?");
+  assert.ok(performance.now() - started < 5000, "the stream stayed open");
+  // whoever follows the run itself stays and sees how it goes on
+  const runId = events[0]!.data.run_id;
+  const following = call(`/${runId}`, undefined, { headers });
+  await new Promise((resolve) => setTimeout(resolve, 200));
+  const resumed = await call(`/${runId}/resume`, { value: "yes" }, { headers });
+  assert.deepEqual(readEvents(resumed.body).at(-1)!.event, "end");
+  assert.deepEqual(readEvents((await following).body).at(-1)!.event, "end");
+});
+
+Deno.test("a subworkflow runs as a child and hands its output up", async () => {
+  const { data: workflow } = await ada.client.from("mira_workflows")
+    .insert({ name: "child", user_id: ada.id }).select().single();
+  const { data: nodes } = await ada.client.from("mira_workflow_nodes").insert([
+    { workflow_id: workflow.id, type: "start", name: "begin", config: {} },
+    {
+      workflow_id: workflow.id,
+      type: "tool",
+      name: "twice",
+      config: { tool: "compose", arguments: { both: ["{{n}}", "{{n}}"] } },
+    },
+    { workflow_id: workflow.id, type: "end", name: "done", config: { output: "$.twice.both" } },
+  ]).select();
+  const id = (name: string) => nodes!.find((one: Json) => one.name === name).id;
+  await ada.client.from("mira_workflow_edges").insert([
+    { workflow_id: workflow.id, source_node_id: id("begin"), target_node_id: id("twice") },
+    { workflow_id: workflow.id, source_node_id: id("twice"), target_node_id: id("done") },
+  ]);
+  await ada.client.from("mira_workflows").update({ is_active: true }).eq("id", workflow.id);
+  const parent = chain({
+    type: "subworkflow",
+    name: "child",
+    config: { workflow_id: workflow.id, input: { n: "$.number" } },
+  });
+  const { body } = await call("", { workflow: parent, input: { number: 4 } });
+  assert.equal(body.status, "completed", JSON.stringify(body.error));
+  assert.deepEqual(body.state.child, [4, 4]);
+});
+
 Deno.test("an answer must have the form that the step asks for", async () => {
   const schema = { type: "object", properties: { yes: { type: "boolean" } }, required: ["yes"] };
   const workflow = chain({ ...asks, config: { ...asks.config, schema } });
