@@ -8,7 +8,7 @@ const KEY = "mira.project";
  */
 export async function projectSettings() {
   try {
-    const response = await fetch("config.json");
+    const response = await fetch(new URL("config.json", import.meta.url));
     if (response.ok) return await response.json();
   } catch { /* a plain static host: ask */ }
   const kept = localStorage.getItem(KEY);

@@ -2,6 +2,7 @@
 import { html, render, useEffect, useState } from "../console/vendor/ui.js";
 import { createClient } from "../console/vendor/supabase.js";
 import { createMira } from "../console/vendor/mira.js";
+import { projectSettings } from "../console/settings.js";
 import { LeadDetail } from "./lead_detail.js";
 import { LeadForm } from "./lead_form.js";
 import { LeadList } from "./lead_list.js";
@@ -54,10 +55,16 @@ function route() {
 
 async function start() {
   if (!location.hash) history.replaceState(null, "", "#/leads");
-  const { url, publishableKey } = await (await fetch("../console/config.json")).json();
-  const supabase = createClient(url, publishableKey);
+  const project = await projectSettings();
+  const root = document.getElementById("app");
+  if (!project) {
+    const first =
+      html`<p class="narrow card">Tell the <a href="../console/">console</a> first which project this is.</p>`;
+    return render(first, root);
+  }
+  const supabase = createClient(project.url, project.publishableKey);
   globalThis.mira = createMira(supabase);
-  render(html`<${App} supabase=${supabase} />`, document.getElementById("app"));
+  render(html`<${App} supabase=${supabase} />`, root);
 }
 
 start();
