@@ -7,8 +7,8 @@ export interface BehaviourEvent {
   event_type: string;
   module: string;
   page: string;
-  target?: string | null;
-  payload?: Record<string, unknown> | null;
+  target?: string | null | undefined;
+  payload?: Record<string, unknown> | null | undefined;
   /** Milliseconds since 1970, corrected for the client's clock. */
   at: number;
   /** Order of arrival, where the client gave no time of its own and arrival is all there is. */

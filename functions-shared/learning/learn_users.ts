@@ -7,6 +7,9 @@ import { rpc } from "../db/rpc.ts";
 import { Problem } from "../http/problem.ts";
 import { learnRound } from "./learn_round.ts";
 
+/** Pause before asking again for a user whom another learner has. */
+const ELSEWHERE_MS = 100;
+
 /**
  * @param admin client with the service role.
  * @param request whom, how many, how long; a round that has begun is finished.
@@ -23,14 +26,22 @@ export async function learnUsers(
     retired: 0,
     more: false,
   };
+  const waiting = () =>
+    rpc<boolean>(admin, "mira_has_learning", { p_user_id: request.user_id ?? null });
   while (result.users < request.max_users && performance.now() < until) {
     const round = await learnRound(admin, request.user_id).catch((error) => {
       // somebody else finished this user: nothing of ours was kept, nothing is missing
       if (error instanceof Problem && error.code === "lease_lost") return "lost" as const;
       throw error;
     });
-    if (round === undefined) break;
     if (round === "lost") continue;
+    if (round === undefined) {
+      result.more = await waiting();
+      // one user, and somebody else is at it: their result is worth a moment
+      if (request.user_id === undefined || !result.more) return result;
+      await new Promise((resolve) => setTimeout(resolve, ELSEWHERE_MS));
+      continue;
+    }
     result.events += round.events;
     result.retired += round.retired;
     for (const type of ["struggle", "preference", "workflow_habit"] as const) {
@@ -38,8 +49,6 @@ export async function learnUsers(
     }
     if (!round.more) result.users++;
   }
-  result.more = await rpc<boolean>(admin, "mira_has_learning", {
-    p_user_id: request.user_id ?? null,
-  });
+  result.more = await waiting();
   return result;
 }
