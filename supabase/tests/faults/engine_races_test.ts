@@ -1,0 +1,234 @@
+/**
+ * What happens at the same moment: cancels against reports, parents against children, signals
+ * against waits, claims against claims, batches against batches. Needs a real server with more than
+ * one connection (MIRA_TEST_DB_URL).
+ */
+
+import { deepEqual, equal, ok } from "node:assert/strict";
+import postgres from "postgres";
+import { openTestDatabase, type TestDatabase } from "../support/test_database.ts";
+
+interface Task {
+  run_id: string;
+  seq: number;
+  epoch: number;
+}
+interface Reply {
+  run_id: string;
+  status: string;
+  tasks: Task[];
+}
+
+const native = Deno.env.get("MIRA_TEST_DB_URL") !== undefined;
+const user = crypto.randomUUID();
+const child = crypto.randomUUID();
+let database: TestDatabase;
+let sql: postgres.Sql;
+
+function race(name: string, run: () => Promise<void>): void {
+  Deno.test({ name, ignore: !native, fn: run, sanitizeOps: false, sanitizeResources: false });
+}
+
+if (native) {
+  Deno.test.beforeAll(async () => {
+    database = await openTestDatabase();
+    const [row] = await database.db.query("select current_database() as name");
+    const url = new URL(Deno.env.get("MIRA_TEST_DB_URL")!);
+    url.pathname = `/${row!.name}`;
+    sql = postgres(url.href, { max: 12, onnotice: () => {} });
+    await sql`insert into auth.users (id, email) values (${user}, 'race@example.com')`;
+    await sql`insert into public.mira_tool_definitions (name, schema, function_path)
+      values ('echo', '{"type":"object"}', 'internal:echo') on conflict do nothing`;
+    await sql`insert into public.mira_workflows (id, user_id, name) values (${child}, ${user}, 'child')`;
+    const [a, b] = [crypto.randomUUID(), crypto.randomUUID()];
+    await sql`insert into public.mira_workflow_nodes (id, workflow_id, type, name, config) values
+      (${a}, ${child}, 'start', 'start', '{}'), (${b}, ${child}, 'tool', 't', '{"tool":"echo"}')`;
+    await sql`insert into public.mira_workflow_edges (workflow_id, source_node_id, target_node_id)
+      values (${child}, ${a}, ${b})`;
+    await sql`update public.mira_workflows set is_active = true`;
+  });
+  Deno.test.afterAll(async () => {
+    await sql.end();
+    await database.close();
+  });
+}
+
+const tool = (name: string) => ({ name, type: "tool", config: { tool: "echo" } });
+const edge = (source: string, target: string) => ({ source, target });
+const ends = [{ name: "start", type: "start" }, { name: "end", type: "end" }];
+
+async function start(nodes: unknown[], edges: unknown[], lease = 60_000): Promise<Reply> {
+  const graph = { nodes: [...ends, ...nodes], edges };
+  const [row] = await sql`select public.mira_start_run(${user},
+    p_workflow => ${sql.json(graph as never)}, p_lease_ms => ${lease}) as reply`;
+  return row!.reply;
+}
+async function report(task: Task): Promise<Reply> {
+  const [row] = await sql`select public.mira_advance(${task.run_id}, ${task.epoch}, ${task.seq},
+    '{"output": 1}') as reply`;
+  return row!.reply;
+}
+async function drive(tasks: Task[]): Promise<void> {
+  await Promise.all(tasks.map(async (task) => drive((await report(task)).tasks)));
+}
+const statuses = async (ids: string[]) =>
+  (await sql`select distinct status from public.mira_workflow_state where id = any(${ids}::uuid[]) order by 1`)
+    .map((row) => row.status);
+
+race(
+  "a cancel meets reports of parallel branches: no deadlock, one ending, nothing left open",
+  async () => {
+    const runs = await Promise.all(
+      Array.from({ length: 60 }, () =>
+        start(["a", "b", "c", "j"].map(tool), [
+          ...["a", "b", "c"].flatMap((name) => [edge("start", name), edge(name, "j")]),
+          edge("j", "end"),
+        ])),
+    );
+    await Promise.all(runs.flatMap((run) => [
+      drive(run.tasks),
+      sql`select public.mira_cancel_run(null, ${run.run_id})`,
+    ]));
+    const ids = runs.map((run) => run.run_id);
+    ok((await statuses(ids)).every((status) => ["completed", "cancelled"].includes(status)));
+    const [open] = await sql`select count(*)::int as n from public.mira_workflow_state
+    where due_at is not null or leased_at is not null`;
+    equal(open!.n, 0);
+    const [wrong] = await sql`select count(*)::int as n from public.mira_workflow_state s
+    join public.workflow_executions e using (id) where e.current_state <> s.status`;
+    equal(wrong!.n, 0, "the ledger agrees");
+  },
+);
+
+race(
+  "children end while their parents are cancelled: no deadlock, nobody is left running",
+  async () => {
+    const fan = {
+      name: "m",
+      type: "map",
+      config: { items: "$.list", each: { type: "subworkflow", config: { workflow_id: child } } },
+    };
+    const runs = await Promise.all(Array.from({ length: 25 }, async () => {
+      const graph = { nodes: [...ends, fan], edges: [edge("start", "m"), edge("m", "end")] };
+      const [row] = await sql`select public.mira_start_run(${user}, p_workflow => ${
+        sql.json(graph as never)
+      },
+      p_input => '{"list":[1,2,3,4]}', p_lease_ms => 60000) as reply`;
+      return row!.reply as Reply;
+    }));
+    await Promise.all(runs.flatMap((run, i) => [
+      drive(run.tasks),
+      ...(i % 2 === 0 ? [sql`select public.mira_cancel_run(null, ${run.run_id})`] : []),
+    ]));
+    const ids = runs.map((run) => run.run_id);
+    deepEqual(
+      (await sql`select distinct status from public.mira_workflow_state
+      where id = any(${ids}::uuid[]) or parent_run_id = any(${ids}::uuid[]) order by 1`)
+        .map((row) => row.status).filter((status) => !["cancelled", "completed"].includes(status)),
+      [],
+    );
+  },
+);
+
+race(
+  "a signal meets the beginning of its wait: it is never lost and never counted twice",
+  async () => {
+    const wait = { name: "w", type: "wait", config: { signal: "go" } };
+    const runs = await Promise.all(
+      Array.from(
+        { length: 80 },
+        () => start([tool("a"), wait], [edge("start", "a"), edge("a", "w"), edge("w", "end")]),
+      ),
+    );
+    await Promise.all(runs.flatMap((run) => [
+      drive(run.tasks),
+      sql`select public.mira_signal_run(null, ${run.run_id}, 'go', '1', 'once')`,
+      sql`select public.mira_signal_run(null, ${run.run_id}, 'go', '1', 'once')`,
+    ]));
+    const ids = runs.map((run) => run.run_id);
+    // a signal that came first left the run due; whoever claims ends it
+    await sql`select public.mira_claim_tasks(200)`;
+    deepEqual(await statuses(ids), ["completed"]);
+  },
+);
+
+race("twelve claimers share a backlog: every run once", async () => {
+  const runs = await Promise.all(
+    Array.from(
+      { length: 120 },
+      () => start([tool("a")], [edge("start", "a"), edge("a", "end")], 0),
+    ),
+  );
+  const claimed = (await Promise.all(Array.from({ length: 24 }, async () => {
+    const [row] = await sql`select public.mira_claim_tasks(8) as reply`;
+    return (row!.reply.tasks as Task[]).map((task) => task.run_id);
+  }))).flat();
+  equal(new Set(claimed).size, claimed.length, "nothing twice");
+  const rest = (await sql`select public.mira_claim_tasks(200) as reply`)[0]!.reply.tasks as Task[];
+  equal(claimed.length + rest.length, runs.length, "nothing lost");
+});
+
+race(
+  "the same batch from two workers at once, in opposite orders: each step counts once",
+  async () => {
+    const runs = await Promise.all(
+      Array.from({ length: 100 }, () => start([tool("a")], [edge("start", "a"), edge("a", "end")])),
+    );
+    const steps = runs.map(({ tasks: [task] }) => ({
+      run_id: task!.run_id,
+      epoch: task!.epoch,
+      seq: task!.seq,
+      outcome: { output: 1 },
+    }));
+    const [left, right] = await Promise.all(
+      [steps, steps.toReversed()].map(async (batch) =>
+        (await sql`select public.mira_advance_batch(${sql.json(batch)}) as replies`)[0]!
+          .replies as { accepted: boolean }[]
+      ),
+    );
+    equal(
+      [...left!, ...right!].filter((reply) => reply.accepted).length,
+      runs.length,
+    );
+    const [recorded] = await sql`select count(*)::int as n from private.run_steps
+    where run_id = any(${runs.map((run) => run.run_id)}::uuid[])`;
+    equal(recorded!.n, runs.length);
+  },
+);
+
+race("map items from eight workers: the join happens once, in order", async () => {
+  const graph = {
+    nodes: [...ends, {
+      name: "m",
+      type: "map",
+      config: { items: "$.list", each: { type: "tool", config: { tool: "echo" } } },
+    }],
+    edges: [edge("start", "m"), edge("m", "end")],
+  };
+  const list = Array.from({ length: 300 }, (_, i) => i);
+  const [row] = await sql`select public.mira_start_run(${user}, p_workflow => ${
+    sql.json(graph as never)
+  },
+    p_input => ${sql.json({ list })}, p_lease_ms => 0) as reply`;
+  const id = (row!.reply as Reply).run_id;
+  type ItemTask = Task & { items: { idx: number; attempt: number; value: number }[] };
+  await Promise.all(Array.from({ length: 8 }, async () => {
+    const [got] = await sql`select public.mira_claim_tasks(p_run_id => ${id}) as reply`;
+    const open = got!.reply.tasks as ItemTask[];
+    for (let task = open.shift(); task !== undefined; task = open.shift()) {
+      const results = task.items.map(({ idx, attempt, value }) => ({
+        idx,
+        attempt,
+        output: value * 2,
+      }));
+      const [next] = await sql`select public.mira_advance_items(${id}, ${task.seq}, ${
+        sql.json(results)
+      }) as reply`;
+      open.push(...next!.reply.tasks as ItemTask[]);
+    }
+  }));
+  const [end] =
+    await sql`select status, state_data -> 'm' as m from public.mira_workflow_state where id = ${id}`;
+  equal(end!.status, "completed");
+  deepEqual(end!.m, list.map((value) => value * 2));
+});
