@@ -561,11 +561,14 @@ begin
       detail = 'Logs are kept for 1 to 36500 days.';
   end if;
   if v_user is null then
-    delete from public.execution_logs l where l.seq = any (array(
-      select o.seq from (
-        select s.seq, s.created_at from public.execution_logs s order by s.seq limit v_limit
-      ) o where o.created_at < v_before));
-    get diagnostics v_deleted = row_count;
+    v_deleted := 0;
+    if (select f.created_at < v_before from public.execution_logs f order by f.seq limit 1) then
+      delete from public.execution_logs l where l.seq = any (array(
+        select o.seq from (
+          select s.seq, s.created_at from public.execution_logs s order by s.seq limit v_limit
+        ) o where o.created_at < v_before));
+      get diagnostics v_deleted = row_count;
+    end if;
     if v_deleted = 0 then
       -- imported lines may stand further right: one look per owner at their oldest, nothing else
       delete from public.execution_logs l where l.seq = any (array(
