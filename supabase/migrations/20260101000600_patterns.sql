@@ -100,9 +100,16 @@ begin
     values (coalesce(p_name, 'unspecified'), coalesce(p_dimensions, 1536))
     on conflict (name) do update set name = excluded.name
     returning id into v_id;
+  elsif p_dimensions is not null then
+    update private.embedding_models m set dimensions = p_dimensions where m.id = v_id and m.dimensions <> p_dimensions;
   end if;
   if v_answering is null then
     update private.embedding_state s set answering_id = v_id, changed_at = now() where s.answering_id is null;
+  elsif v_answering <> v_id
+    and exists (select from private.embedding_models m where m.id = v_answering and m.name = 'unspecified')
+    and not exists (select from private.recall_vectors v where v.model_id = v_answering) then
+    -- a nameless model nobody has a vector of steps aside at once
+    update private.embedding_state s set answering_id = v_id, changed_at = now() where s.answering_id = v_answering;
   end if;
   return v_id;
 end $$;
@@ -1263,7 +1270,6 @@ declare
   v_state private.embedding_state;
   v_items jsonb;
   v_last record;
-  v_swept int;
 begin
   select s.* into v_state from private.embedding_state s for update;
   if p_lease_seconds is not null and v_state.leased_until > clock_timestamp() then
@@ -1352,11 +1358,19 @@ begin
 
   -- 3. the tables' own vectors follow the model that answers
   if v_items is null and v_state.is_sweeping then
-    v_swept := private.sweep_embeddings(v_model, v_limit);
-    if v_swept = 0 then
+    if private.sweep_embeddings(v_model, v_limit) > 0 then
+      return jsonb_build_object('state', 'sweeping', 'items', '[]'::jsonb);
+    end if;
+    -- rows that were stored with the old model while the new one took over
+    select jsonb_agg(jsonb_build_object('source', x.source, 'id', x.source_id, 'text', x.body)) into v_items from (
+      select s.source, s.source_id, s.body from private.recall_sources s
+      where s.embedding is not null and not private.embedding_gave_up(s.source, s.source_id, v_model)
+        and not exists (select from private.recall_vectors v
+          where v.source_id = s.source_id and v.model_id = v_model and v.source = s.source)
+      limit v_limit) x;
+    if v_items is null then
       update private.embedding_state s set is_sweeping = false;
     end if;
-    return jsonb_build_object('state', case when v_swept = 0 then 'idle' else 'sweeping' end, 'items', '[]'::jsonb);
   end if;
   return jsonb_build_object(
     'state', case when v_items is not null then 'work' when v_state.target_id is not null then 'moving' else 'idle' end,
