@@ -12,8 +12,9 @@ import type { Bench, BenchRow } from "./types.ts";
 
 const OWNERS = 1000;
 const RUNS = 100;
-/** Milliseconds that a policy may add. */
+/** Milliseconds that a policy may add; one that reads a whole desk to sort it, more. */
 const MAY_ADD_MS = 0.3;
+const MAY_SORT_MS = 2;
 
 /** A list as a client asks for it, and the owner's name as a superuser adds it. */
 const LISTS: { metric: string; table: string; list: string; owner: string; time: string }[] = [
@@ -53,11 +54,19 @@ const LISTS: { metric: string; table: string; list: string; owner: string; time:
     time: "created_at",
   },
   {
+    metric: "leads_assigned_to_me",
+    table: "public.leads",
+    list: "assigned_to = '$user'",
+    owner: "assigned_to",
+    time: "created_at",
+  },
+  {
     metric: "leads_on_my_desk",
     table: "public.leads",
     list: "true",
     owner: "coalesce(assigned_to, '00000000-0000-0000-0000-000000000000')",
     time: "created_at",
+    mayAdd: MAY_SORT_MS,
   },
 ];
 
@@ -124,12 +133,14 @@ async function fill(db: SqlExecutor, rows: number, log: (line: string) => void):
 
 async function compareOne(
   db: SqlExecutor,
-  { metric, table, list, owner, time }: typeof LISTS[number],
+  { metric, table, list, owner, time, mayAdd = MAY_ADD_MS }: typeof LISTS[number],
   user: string,
 ): Promise<BenchRow> {
   const tail = `order by ${time} desc limit 50`;
-  const asked = `select * from ${table} where ${list} ${tail}`;
-  const named = `select * from ${table} where ${list} and ${owner} = '${user}' ${tail}`;
+  const asked = `select * from ${table} where ${list.replace("$user", user)} ${tail}`;
+  const named = `select * from ${table} where ${
+    list.replace("$user", user)
+  } and ${owner} = '${user}' ${tail}`;
   const as = async (role: string) => {
     await db.exec(`set role ${role}`);
     await db.query(
@@ -164,10 +175,10 @@ async function compareOne(
     baseline_value: superusers,
     ratio: superusers / mine,
     unit: "ms",
-    goal: `at most ${MAY_ADD_MS} ms more, by index (${byIndex ? "yes" : "NO"}), asked once (${
+    goal: `at most ${mayAdd} ms more, by index (${byIndex ? "yes" : "NO"}), asked once (${
       askedOnce ? "yes" : "NO"
     })`,
-    pass: mine - superusers <= MAY_ADD_MS && byIndex && askedOnce,
+    pass: mine - superusers <= mayAdd && byIndex && askedOnce,
   };
 }
 

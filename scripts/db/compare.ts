@@ -63,6 +63,8 @@ export function isGone(parent: string | null, wanted: Catalog, actual: Catalog):
 
 /** True when an object hangs on one of ours. A view's grants name it as a table. */
 export function belongsTo(object: CatalogObject, wanted: Catalog): boolean {
+  // the schema of extensions is shared: platforms grant it to roles of their own
+  if (object.parent === "schema extensions") return false;
   return object.parent !== null && object.kind !== "rows" &&
     (wanted.has(object.parent) || wanted.has(object.parent.replace(/^table /, "view ")));
 }

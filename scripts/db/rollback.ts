@@ -76,6 +76,7 @@ await runTask({
 
   await db.exec("begin");
   try {
+    if (stop < 0) await unschedule(db);
     await takeAway(db, removals, kept);
     for (const version of reverted) await recordReverted(db, version);
     await dropEmptyHistory(db);
@@ -177,6 +178,13 @@ async function guardSecrets(
       `The vault is not empty:\n${list}\nNothing was changed. --export <file> keeps a copy, --yes-lose-tokens gives them up.`,
     );
   }
+}
+
+/** Jobs of pg_cron live in a table of its own, where no catalog shows them. */
+async function unschedule(db: SqlExecutor): Promise<void> {
+  const [row] = await db.query("select to_regclass('cron.job') is not null as there");
+  if (row!["there"] !== true) return;
+  await db.exec("select cron.unschedule(jobid) from cron.job where jobname like 'mira-%'");
 }
 
 /** A history without rows was made by whoever migrated; it is made again when needed. */

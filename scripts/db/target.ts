@@ -54,7 +54,9 @@ export async function runTask<Options extends NonNullable<ParseArgsConfig["optio
     }
     const label = withoutPassword(url);
     const dir = flags["migrations"] as string | undefined;
-    const migrations = await listMigrations(dir ?? MIGRATIONS_DIR);
+    const migrations = await listMigrations(dir ?? MIGRATIONS_DIR).catch((cause) => {
+      throw new Refusal((cause as Error).message);
+    });
     client = postgres(url, { max: 1, onnotice: () => {}, connect_timeout: 15, prepare: false });
     const db = postgresExecutor(client);
     const [server] = await db.query("select current_setting('server_version') as version").catch(

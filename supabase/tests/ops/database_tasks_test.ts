@@ -153,6 +153,44 @@ Deno.test({
   }));
 
 Deno.test({
+  name: "seed 000's blocker is reproduced, shown and mended, without marking what is not there",
+  ...LOOSE,
+}, () =>
+  withDatabase(true, async ({ sql, task }) => {
+    const dir = await Deno.makeTempDir();
+    const old = "create table if not exists public.channels (id int primary key, name text);\n" +
+      "insert into public.channels values (1, 'web');\n";
+    await Deno.writeTextFile(`${dir}/20241110_channels.sql`, old);
+    await Deno.writeTextFile(`${dir}/20251119_agents.sql`, "create table public.agents (id int);");
+    const on = ["--migrations", dir];
+    // the database was made by hand; its history never heard of it
+    await sql("create table public.channels (id int primary key, name text)");
+    await sql("insert into public.channels values (1, 'web')");
+    const blocked = await task("migrate", ...on);
+    assert.match(
+      blocked.said,
+      /20241110_channels\.sql:2: duplicate key value violates unique constraint/,
+    );
+
+    const mended = await task("repair", "--apply", ...on);
+    assert.match(
+      mended.said,
+      /20241110_channels\.sql +not recorded +there[^]*20251119_agents\.sql +not recorded +absent/,
+    );
+    assert.equal(mended.code, 0, mended.said);
+    const [history] = await sql(
+      "select array_agg(version) as versions from supabase_migrations.schema_migrations",
+    );
+    assert.deepEqual(history.versions, ["20241110"], "agents is not there, so it is not marked");
+    assert.match((await task("migrate", ...on)).said, /Done: 1 applied/);
+
+    await Deno.writeTextFile(`${dir}/20251119_again.sql`, "select 1;");
+    const twins = await task("migrate", ...on);
+    assert.equal(twins.code, 1);
+    assert.match(twins.said, /share the version 20251119[^]*duplicate key/);
+  }));
+
+Deno.test({
   name: "rollback guards the vault, drops what is ours and leaves what is others'",
   ...LOOSE,
 }, () =>
