@@ -8,6 +8,7 @@
  */
 
 import type { ExecutionLog } from "../contracts/log_execution.ts";
+import { inTime, settled, sleep } from "./wait.ts";
 
 /** What a poll answers for one watch. */
 export interface Followed {
@@ -68,8 +69,8 @@ export class LogFollower {
   #wake = Promise.withResolvers<void>();
 
   constructor(poll: Poll, readPage: ReadPage, onError: (error: unknown) => void = () => {}) {
-    this.#poll = (watches, limit) => inTime(poll(watches, limit));
-    this.#readPage = (watch, limit) => inTime(readPage(watch, limit));
+    this.#poll = (watches, limit) => inTime(poll(watches, limit), CALL_MS);
+    this.#readPage = (watch, limit) => inTime(readPage(watch, limit), CALL_MS);
     this.#onError = onError;
   }
 
@@ -192,31 +193,3 @@ export class LogFollower {
 }
 
 const key = (watch: Watch) => `${watch.user_id}/${watch.task_id}`;
-
-async function inTime<T>(call: Promise<T>): Promise<T> {
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`no answer in ${CALL_MS} ms`)), CALL_MS);
-  });
-  try {
-    return await Promise.race([call, late]);
-  } finally {
-    clearTimeout(timer);
-  }
-}
-
-function sleep(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
-}
-
-/** Waits for `promise` or for `signal`, and leaves no listener behind. */
-async function settled(promise: Promise<void>, signal: AbortSignal): Promise<void> {
-  const aborted = Promise.withResolvers<void>();
-  const stop = () => aborted.resolve();
-  signal.addEventListener("abort", stop, { once: true });
-  try {
-    await Promise.race([promise, aborted.promise]);
-  } finally {
-    signal.removeEventListener("abort", stop);
-  }
-}

@@ -26,27 +26,36 @@ export class LogFeed {
   readonly #sql: SqlExecutor;
   readonly #deliver: (logs: NewLog[]) => Promise<void>;
   #stop: (() => void) | undefined;
+  #started: Promise<void> | undefined;
 
   constructor(sql: SqlExecutor, deliver: (logs: NewLog[]) => Promise<void>) {
     this.#sql = sql;
     this.#deliver = deliver;
   }
 
-  /** Follows from now on; resolves when the starting point is fixed. Does nothing when running. */
-  async start(): Promise<void> {
-    if (this.#stop) return;
-    let isOn = true;
-    this.#stop = () => isOn = false;
-    const [head] = await this.#sql.query(
-      "select coalesce(max(seq), 0)::text as seq from public.execution_logs",
-    );
-    this.#run(Number(head!["seq"]), () => isOn);
+  /** Follows from now on; resolves when the starting point is fixed. */
+  start(): Promise<void> {
+    this.#started ??= (async () => {
+      let isOn = true;
+      this.#stop = () => isOn = false;
+      try {
+        const [head] = await this.#sql.query(
+          "select coalesce(max(seq), 0)::text as seq from public.execution_logs",
+        );
+        this.#run(Number(head!["seq"]), () => isOn);
+      } catch (error) {
+        this.stop();
+        throw error;
+      }
+    })();
+    return this.#started;
   }
 
   /** Stops after the poll that is under way. */
   stop(): void {
     this.#stop?.();
     this.#stop = undefined;
+    this.#started = undefined;
   }
 
   async #run(start: number, isOn: () => boolean): Promise<void> {
