@@ -1,5 +1,8 @@
 import assert from "node:assert/strict";
 import { createMira, type MiraOptions } from "../../../../functions-shared/client/mod.ts";
+import { Outbox } from "../../../../functions-shared/client/outbox.ts";
+import { Sender } from "../../../../functions-shared/client/sender.ts";
+import { createTransport } from "../../../../functions-shared/client/transport.ts";
 import { memoryStorage } from "../../../../functions-shared/client/storage.ts";
 
 interface Sent {
@@ -224,4 +227,40 @@ Deno.test("concurrent flushes share one request", async () => {
     await Promise.all([mira.flush(), mira.flush(), mira.flush()]);
   });
   assert.equal(batches.length, 1);
+});
+
+Deno.test("a closing page hands over at most 60 KB, once, and keeps it until the receipt", async () => {
+  const { send, batches, requests } = server(ok);
+  const outbox = new Outbox(memoryStorage(), 1000);
+  for (let n = 0; n < 400; n++) {
+    outbox.add("ana", {
+      event_id: crypto.randomUUID(),
+      session_id: crypto.randomUUID(),
+      event_type: "click",
+      module: "leads",
+      page: "/leads",
+      payload: { label: "ü".repeat(200) },
+      occurred_at: new Date().toISOString(),
+    }, Date.now() + n);
+  }
+  const transport = createTransport(person("ana"), { url: "http://m", key: "k", fetch: send });
+  const sender = new Sender(
+    outbox,
+    transport,
+    () => ({ access_token: "jwt", user: { id: "ana" } }),
+    50,
+    () => {},
+  );
+  sender.flushOnExit(); // hidden
+  sender.flushOnExit(); // and closed
+  assert.equal(outbox.size("ana"), 400);
+  while (outbox.size("ana") === 400) await new Promise((resolve) => setTimeout(resolve, 1));
+  assert.equal(requests[0]!.keepalive, true);
+  const bytes = batches.map((events) =>
+    new TextEncoder().encode(JSON.stringify({ events })).length
+  );
+  assert.ok(bytes.every((size) => size > 50_000 && size < 61_000), String(bytes));
+  const ids = batches.flat().map((event) => event.event_id);
+  assert.equal(new Set(ids).size, ids.length);
+  assert.equal(outbox.size("ana"), 400 - ids.length);
 });
