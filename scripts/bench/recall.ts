@@ -8,7 +8,7 @@
  */
 
 import postgres from "postgres";
-import { serveMigrated } from "../db/serve_migrated.ts";
+import { serveMigrated } from "../db/serve_pglite.ts";
 import { classOf, Corpus, vectorText } from "./recall/corpus.ts";
 import { load, prepare, seconds, type Sql, vacuum } from "./recall/database.ts";
 import {
