@@ -113,7 +113,10 @@ export class LogFollower {
       }
       return room.status;
     } finally {
-      if (--room.viewers === 0) this.#rooms.delete(key(watch));
+      if (--room.viewers === 0) {
+        this.#rooms.delete(key(watch));
+        this.#wake.resolve();
+      }
     }
   }
 
@@ -161,7 +164,9 @@ export class LogFollower {
       }
       if (isMore) continue;
       const pause = Date.now() - this.#lastLineAt < BUSY_FOR_MS ? BUSY_MS : IDLE_MS;
-      await Promise.race([this.#wake.promise, sleep(pause)]);
+      const timer = setTimeout(() => this.#wake.resolve(), pause);
+      await this.#wake.promise;
+      clearTimeout(timer);
     }
     this.#isRunning = false;
   }
