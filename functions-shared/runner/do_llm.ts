@@ -3,11 +3,11 @@
  *
  * @module
  */
-import { chat } from "../ai/chat.ts";
+import { chat, type ChatAnswer } from "../ai/chat.ts";
 import type { ChatEndpoint } from "../ai/chat_endpoint.ts";
 import { type ConversationRecord, nextMove, type PlannedCall } from "../workflow/tool_loop.ts";
-import type { ModelReply } from "../workflow/chat_messages.ts";
-import { affordableAnswer, type Allowance, priceOf, type Usage } from "../workflow/usage.ts";
+import type { ChatMessage, ModelReply } from "../workflow/chat_messages.ts";
+import { affordableAnswer, costOf, estimateTokens, priceOf } from "../workflow/usage.ts";
 import type { AgentMessage, LogLine, Outcome, StepCall, StepUsage } from "./engine.ts";
 import { type LlmPlan, readEndpoint, readLlmPlan } from "./llm_plan.ts";
 import { foreignFetch } from "./net/foreign_fetch.ts";
@@ -43,8 +43,6 @@ export async function doLlm(work: Work): Promise<Outcome> {
 class Talk {
   readonly records: ConversationRecord[] = [];
   #next = 0;
-  #tokens = 0;
-  #micros = 0;
   /** the newest answer, not recorded yet: it may turn out to be the step's own outcome */
   #fresh: StepCall | undefined;
   /** what has been spent and not told to the engine yet */
@@ -62,35 +60,36 @@ class Talk {
     }
   }
 
-  async ask(endpoint: ChatEndpoint, messages: Parameters<typeof chat>[1]["messages"]) {
+  async ask(endpoint: ChatEndpoint, messages: ChatMessage[]) {
     await this.#flush();
     const { work, plan } = this;
-    const most = affordableAnswer(
-      JSON.stringify(messages) + JSON.stringify(plan.offers),
-      plan.maxTokens,
-      priceOf(endpoint.model, endpoint.prices),
-      this.#allowance(),
-    );
-    if (typeof most !== "number") throw new ToolError(most.code, most.detail);
+    const { most, settle } = await this.#afford(endpoint, messages);
     const started = performance.now();
-    const answer = await chat(endpoint, {
-      messages,
-      tools: plan.offers,
-      max_tokens: most,
-      idempotencyKey: `${workKey(work)}:${this.#next}`,
-      ...(plan.temperature === undefined ? {} : { temperature: plan.temperature }),
-      ...(plan.conversation.answer === undefined
-        ? {}
-        : { answer: { name: "answer", schema: plan.conversation.answer } }),
-    }, {
-      signal: work.signal,
-      ...(work.onToken ? { onToken: work.onToken } : {}),
-      ...(endpoint.isForeign
-        ? { fetch: foreignFetch(endpoint.url, trustedOrigins(work.host.read)) }
-        : {}),
-    });
+    let answer: ChatAnswer;
+    let usage: StepUsage | undefined;
+    try {
+      answer = await chat(endpoint, {
+        messages,
+        tools: plan.offers,
+        max_tokens: most,
+        idempotencyKey: `${workKey(work)}:${this.#next}`,
+        ...(plan.temperature === undefined ? {} : { temperature: plan.temperature }),
+        ...(plan.conversation.answer === undefined
+          ? {}
+          : { answer: { name: "answer", schema: plan.conversation.answer } }),
+      }, {
+        signal: work.signal,
+        ...(work.onToken ? { onToken: work.onToken } : {}),
+        ...(endpoint.isForeign
+          ? { fetch: foreignFetch(endpoint.url, trustedOrigins(work.host.read)) }
+          : {}),
+      });
+      usage = usageOf(answer);
+    } finally {
+      settle(usage);
+    }
     this.records.push({ kind: "model", reply: answer.reply });
-    this.#spend(answer);
+    this.#spend(usage);
     this.#fresh = {
       index: this.#next++,
       kind: "model",
@@ -162,24 +161,33 @@ class Talk {
     };
   }
 
-  #allowance(): Allowance {
-    const { tokens = null, cost_micros: micros = null } = this.work.task.budget_left ?? {};
-    return {
-      ...(tokens === null ? {} : { tokens: tokens - this.#tokens }),
-      ...(micros === null ? {} : { cost_usd: (micros - this.#micros) / 1e6 }),
-    };
+  /** Sets aside what the call may cost, waiting for siblings that are spending from the same budget. */
+  async #afford(endpoint: ChatEndpoint, messages: ChatMessage[]) {
+    const { work: { purse, signal }, plan } = this;
+    const prompt = JSON.stringify(messages) + JSON.stringify(plan.offers);
+    const price = priceOf(endpoint.model, endpoint.prices);
+    const afford = () => affordableAnswer(prompt, plan.maxTokens, price, purse.allowance());
+    let most = afford();
+    while (most !== plan.maxTokens && purse.isShared()) {
+      await purse.change();
+      signal.throwIfAborted();
+      most = afford();
+    }
+    if (typeof most !== "number") throw new ToolError(most.code, most.detail);
+    const input = estimateTokens(prompt);
+    const micros = (costOf(price, input, most) ?? 0) * 1e6;
+    return { most, settle: purse.reserve({ tokens: input + most, micros }) };
   }
 
-  #spend({ usage, model }: { usage: Usage; model: string }) {
-    const micros = usage.cost_usd === null ? undefined : Math.ceil(usage.cost_usd * 1e6);
-    this.#tokens += usage.input_tokens + usage.output_tokens;
-    this.#micros += micros ?? 0;
+  #spend(usage: StepUsage) {
     const before = this.#unreported;
-    const cost = micros === undefined ? before?.cost_micros : micros + (before?.cost_micros ?? 0);
+    const cost = usage.cost_micros === undefined
+      ? before?.cost_micros
+      : usage.cost_micros + (before?.cost_micros ?? 0);
     this.#unreported = {
+      ...usage,
       input_tokens: usage.input_tokens + (before?.input_tokens ?? 0),
       output_tokens: usage.output_tokens + (before?.output_tokens ?? 0),
-      model,
       ...(cost === undefined ? {} : { cost_micros: cost }),
     };
   }
@@ -204,4 +212,13 @@ class Talk {
     }
     if (reply.reason && reply.reason !== "call_recorded") throw new WorkLost(reply.reason);
   }
+}
+
+function usageOf({ usage, model }: ChatAnswer): StepUsage {
+  return {
+    input_tokens: usage.input_tokens,
+    output_tokens: usage.output_tokens,
+    model,
+    ...(usage.cost_usd === null ? {} : { cost_micros: Math.ceil(usage.cost_usd * 1e6) }),
+  };
 }

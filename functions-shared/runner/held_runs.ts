@@ -3,9 +3,18 @@
  *
  * @module
  */
-import { type Admin, type Lease, releaseRuns, renewLeases, type Task } from "./engine.ts";
+import {
+  type Admin,
+  type Lease,
+  releaseRuns,
+  renewLeases,
+  type StepUsage,
+  type Task,
+} from "./engine.ts";
+import { Purse, type TaskPurse } from "./purse.ts";
 
 interface Held {
+  purse: Purse;
   epoch: number;
   stop: AbortController;
   tasks: Set<Task>;
@@ -14,6 +23,7 @@ interface Held {
 /** Bookkeeping of leases: what to renew, what to stop, what to leave for others. */
 export class HeldRuns {
   readonly #runs = new Map<string, Held>();
+  readonly #purses = new WeakMap<Task, TaskPurse>();
   /** tasks seen, so that an answer that was lost does not start its work twice */
   readonly #seen = new Set<string>();
 
@@ -27,10 +37,11 @@ export class HeldRuns {
       if (this.#seen.has(key)) return false;
       this.#seen.add(key);
       const held = this.#runs.get(task.run_id) ??
-        { epoch: task.epoch, stop: new AbortController(), tasks: new Set() };
+        { purse: new Purse(), epoch: task.epoch, stop: new AbortController(), tasks: new Set() };
       held.epoch = Math.max(held.epoch, task.epoch);
       held.tasks.add(task);
       this.#runs.set(task.run_id, held);
+      this.#purses.set(task, held.purse.openFor(task.budget_left));
       return true;
     });
   }
@@ -39,6 +50,16 @@ export class HeldRuns {
   signalOf(task: Task): AbortSignal | undefined {
     const held = this.#runs.get(task.run_id);
     return held?.tasks.has(task) ? held.stop.signal : undefined;
+  }
+
+  /** What the task may spend. */
+  purseOf(task: Task): TaskPurse {
+    return this.#purses.get(task)!;
+  }
+
+  /** The engine has heard of this spending of the run. */
+  spent(runId: string, usage: StepUsage | undefined) {
+    if (usage) this.#runs.get(runId)?.purse.record(usage);
   }
 
   /** A task has been recorded. */

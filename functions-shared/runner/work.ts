@@ -5,6 +5,7 @@
  */
 import { Problem } from "../http/problem.ts";
 import type { AgentMessage, LogLine, MapItem, Outcome, Reply, StepCall, Task } from "./engine.ts";
+import type { TaskPurse } from "./purse.ts";
 import type { RunnerHost, ToolContext } from "./tools/tool.ts";
 
 /** What a piece of work is given. */
@@ -19,6 +20,8 @@ export interface Work {
    * an element that is done again does its calls again, under the same idempotency keys.
    */
   record?: (call: StepCall, more: Partial<Outcome>) => Promise<Reply>;
+  /** what it may spend */
+  purse: TaskPurse;
   /** shows text as a model writes it */
   onToken?: (text: string) => void;
 }

@@ -186,7 +186,11 @@ class Worker {
 
   async #doOne(task: Task, signal: AbortSignal): Promise<Reply> {
     const { run_id, epoch, seq } = task;
-    const send = (outcome: Outcome) => this.#recorder.record({ run_id, epoch, seq, outcome });
+    const send = async (outcome: Outcome) => {
+      const reply = await this.#recorder.record({ run_id, epoch, seq, outcome });
+      this.#held.spent(run_id, outcome.usage);
+      return reply;
+    };
     const outcome = await doWork({
       ...this.#work(task, signal),
       record: async (call, more) => {
@@ -216,7 +220,9 @@ class Worker {
         ...(usage ? { usage } : {}),
       };
     }));
-    return await retried(() => advanceItems(this.host.admin, task, results, this.#leaseMs));
+    const reply = await retried(() => advanceItems(this.host.admin, task, results, this.#leaseMs));
+    for (const { usage } of results) this.#held.spent(task.run_id, usage);
+    return reply;
   }
 
   #work(task: Task, signal: AbortSignal): Work {
@@ -225,6 +231,7 @@ class Worker {
       host: this.host,
       task,
       signal,
+      purse: this.#held.purseOf(task),
       ...(onToken ? { onToken: (text: string) => onToken(task, text) } : {}),
     };
   }

@@ -354,6 +354,39 @@ Deno.test("a run stops before it spends more than its budget", async () => {
   assert.ok(model.requests[0]!.body.max_tokens! < 100);
 });
 
+Deno.test("branches side by side do not spend the same budget twice", async () => {
+  fresh();
+  for (const _ of [1, 2, 3]) model.say({ text: "x ".repeat(30) });
+  const prompt = "word ".repeat(40);
+  const branch = (name: string) => llm(name, { prompt, max_tokens: 100 });
+  const workflow = {
+    name: "wide",
+    nodes: [{ type: "start", name: "begin" }, branch("a"), branch("b"), branch("c"), {
+      type: "end",
+      name: "done",
+    }],
+    edges: ["a", "b", "c"].flatMap((name) => [
+      { source: "begin", target: name },
+      { source: name, target: "done" },
+    ]),
+  };
+  // one call costs 73 tokens and may cost some 180: two fit, and not at the same time
+  const tight = await run(workflow, {}, { budget: { tokens: 200 } });
+  assert.deepEqual(
+    [tight.status, tight.error?.code],
+    ["failed", "budget_exceeded"],
+    JSON.stringify(tight),
+  );
+  assert.equal(model.requests.length, 2);
+  assert.ok(tight.usage.tokens <= 200, `${tight.usage.tokens} tokens`);
+
+  fresh();
+  for (const _ of [1, 2, 3]) model.say({ text: "x ".repeat(30) });
+  const enough = await run(workflow, {}, { budget: { tokens: 260 } });
+  assert.equal(enough.status, "completed", JSON.stringify(enough.error));
+  assert.ok(enough.usage.tokens <= 260);
+});
+
 Deno.test("a model without a price cannot run under a money budget", async () => {
   fresh();
   const workflow = chain(llm("first", { prompt: "hi", model: "mystery-model" }));
@@ -453,7 +486,8 @@ Deno.test("what a run saves and does is in the record of its user, once", async 
       tool("act", "emit_action", {
         action: "open_lead",
         module: "leads",
-        parameters: { id: "{{id}}" },
+        event_type: "click",
+        values: { id: "{{id}}" },
       }),
       tool("keep", "save_document", {
         document_type: "doc",
@@ -468,7 +502,8 @@ Deno.test("what a run saves and does is in the record of its user, once", async 
     emitted: true,
     action: "open_lead",
     module: "leads",
-    parameters: { id: 7 },
+    event_type: "click",
+    values: { id: 7 },
   });
   const { data: messages } = await ada.client.from("agent_messages").select("content, context_data")
     .eq("workflow_execution_id", body.run_id).eq("message_type", "tool_call");
