@@ -3,13 +3,11 @@
  *
  * @module
  */
-import { Problem } from "../http/problem.ts";
-import { doWork } from "./do_work.ts";
-import { advanceItems, type ItemResult, type Outcome, type Reply, type Task } from "./engine.ts";
+import type { Reply, Task } from "./engine.ts";
 import { HeldRuns } from "./held_runs.ts";
-import { Recorder, retried } from "./recorder.ts";
+import { TaskDoer } from "./task_doer.ts";
 import type { RunnerHost } from "./tools/tool.ts";
-import { type Work, WorkLost } from "./work.ts";
+import { WorkLost } from "./work.ts";
 
 /** How long and how much. */
 export interface WorkerOptions {
@@ -54,7 +52,7 @@ export async function runTasks(
 
 class Worker {
   readonly #leaseMs: number;
-  readonly #recorder: Recorder;
+  readonly #tasks: TaskDoer;
   readonly #queue: Task[] = [];
   readonly #held: HeldRuns;
   readonly #active = new Set<Promise<void>>();
@@ -63,13 +61,14 @@ class Worker {
   /** when to ask for more; Infinity: not before something happens */
   #askAt: number;
   #asking = false;
+  #asked = Promise.resolve();
   /** ends the current pause */
   #wake = () => {};
 
   constructor(readonly host: RunnerHost, readonly options: WorkerOptions) {
     this.#leaseMs = options.leaseMs ?? 30_000;
     this.#held = new HeldRuns(host.admin, this.#leaseMs);
-    this.#recorder = new Recorder(host.admin, this.#leaseMs);
+    this.#tasks = new TaskDoer(host, this.#held, this.#leaseMs, options);
     this.#askAt = options.more ? 0 : Infinity;
     this.#end = performance.now() + (options.wallMs ?? 100_000);
   }
@@ -88,7 +87,7 @@ class Worker {
     try {
       while (!this.#isOver()) {
         this.#begin();
-        void this.#ask();
+        if (!this.#asking) this.#asked = this.#ask();
         const idle = this.#active.size === 0 && !this.#asking;
         if (idle && performance.now() < this.#askAt && !this.options.stay?.()) break;
         await this.#change();
@@ -98,6 +97,8 @@ class Worker {
         grace = setTimeout(stopAll, Math.max(0, left));
         await Promise.all(this.#active);
       }
+      // what was still being claimed is held now too, and left due with the rest
+      await this.#asked;
     } finally {
       clearInterval(renewal);
       clearTimeout(grace);
@@ -118,7 +119,7 @@ class Worker {
 
   async #ask() {
     const early = performance.now() < this.#askAt;
-    if (!this.options.more || this.#asking || early || this.#room() <= 0) return;
+    if (!this.options.more || early || this.#room() <= 0) return;
     this.#asking = true;
     this.#askAt = Infinity;
     try {
@@ -167,9 +168,7 @@ class Worker {
     const signal = this.#held.signalOf(task);
     if (!signal) return;
     try {
-      const reply = task.items
-        ? await this.#doItems(task, signal)
-        : await this.#doOne(task, signal);
+      const reply = await this.#tasks.do(task, signal);
       this.#held.done(task);
       this.#heed(reply);
     } catch (error) {
@@ -182,58 +181,6 @@ class Worker {
       this.host.unknown(error);
       this.#held.drop(task.run_id);
     }
-  }
-
-  async #doOne(task: Task, signal: AbortSignal): Promise<Reply> {
-    const { run_id, epoch, seq } = task;
-    const send = async (outcome: Outcome) => {
-      const reply = await this.#recorder.record({ run_id, epoch, seq, outcome });
-      this.#held.spent(run_id, outcome.usage);
-      return reply;
-    };
-    const outcome = await doWork({
-      ...this.#work(task, signal),
-      record: async (call, more) => {
-        const reply = await send({ ...more, call });
-        this.options.onReply?.(reply);
-        return reply;
-      },
-    });
-    try {
-      return await send(outcome);
-    } catch (error) {
-      if (!(error instanceof Problem) || error.status >= 500) throw error;
-      // the database cannot hold this outcome; doing the step again would not change that
-      this.host.unknown(error.cause ?? error);
-      const { code, message } = error;
-      return await send({ error: { code, message, retryable: false }, ...usageOf(outcome) });
-    }
-  }
-
-  async #doItems(task: Task, signal: AbortSignal): Promise<Reply> {
-    const results = await Promise.all(task.items!.map(async (item): Promise<ItemResult> => {
-      const { output, error, usage } = await doWork({ ...this.#work(task, signal), item });
-      return {
-        idx: item.idx,
-        attempt: item.attempt,
-        ...(error ? { error } : { output: output ?? null }),
-        ...(usage ? { usage } : {}),
-      };
-    }));
-    const reply = await retried(() => advanceItems(this.host.admin, task, results, this.#leaseMs));
-    for (const { usage } of results) this.#held.spent(task.run_id, usage);
-    return reply;
-  }
-
-  #work(task: Task, signal: AbortSignal): Work {
-    const { onToken } = this.options;
-    return {
-      host: this.host,
-      task,
-      signal,
-      purse: this.#held.purseOf(task),
-      ...(onToken ? { onToken: (text: string) => onToken(task, text) } : {}),
-    };
   }
 
   #heed(reply: Reply) {
@@ -259,8 +206,4 @@ class Worker {
       this.host.unknown(error);
     }
   }
-}
-
-function usageOf({ usage }: Outcome): Outcome {
-  return usage ? { usage } : {};
 }

@@ -177,6 +177,23 @@ Deno.test("when the budget ends, work that runs on is given up and its runs are 
   await model.close();
 });
 
+Deno.test("work that is claimed while the budget ends is left due, not lost", async () => {
+  const { host, asked } = fakeHost({
+    mira_advance: (args) => ({ data: completed(args["p_run_id"]) }),
+    mira_release_runs: () => ({ data: {} }),
+  });
+  const report = await runTasks(host, [task("first")], {
+    wallMs: 1050,
+    more: async () => {
+      await new Promise((resolve) => setTimeout(resolve, 200));
+      return { tasks: [task("late")] };
+    },
+    stay: () => true,
+  });
+  assert.deepEqual([report.steps, report.left], [1, ["late"]]);
+  assert.equal(asked.at(-1)!.name, "mira_release_runs");
+});
+
 Deno.test("no model service is a clear failure that nobody retries", async () => {
   const { host, asked } = fakeHost({ mira_advance: () => ({ data: completed("r") }) });
   await runTasks(host, [

@@ -1,0 +1,99 @@
+/**
+ * Does one leased task and tells the engine.
+ *
+ * @module
+ */
+import { Problem } from "../http/problem.ts";
+import { doWork } from "./do_work.ts";
+import { advanceItems, type ItemResult, type Outcome, type Reply, type Task } from "./engine.ts";
+import type { HeldRuns } from "./held_runs.ts";
+import { Recorder, retried } from "./recorder.ts";
+import type { RunnerHost } from "./tools/tool.ts";
+import type { Work } from "./work.ts";
+
+/** Who likes to hear of it. */
+export interface Listeners {
+  /** called after every answer of the engine to a call inside a step */
+  onReply?(reply: Reply): void;
+  /** called with text as models write it */
+  onToken?(task: Task, text: string): void;
+}
+
+/** Tasks, and the elements of map tasks, from lease to record. */
+export class TaskDoer {
+  readonly #recorder: Recorder;
+
+  constructor(
+    readonly host: RunnerHost,
+    readonly held: HeldRuns,
+    readonly leaseMs: number,
+    readonly listeners: Listeners,
+  ) {
+    this.#recorder = new Recorder(host.admin, leaseMs);
+  }
+
+  /**
+   * Does the task and gives back what the engine says to it.
+   *
+   * @throws {WorkLost} when it stopped being ours; {Problem} when the engine is out of reach
+   */
+  do(task: Task, signal: AbortSignal): Promise<Reply> {
+    return task.items ? this.#items(task, signal) : this.#one(task, signal);
+  }
+
+  async #one(task: Task, signal: AbortSignal): Promise<Reply> {
+    const { run_id, epoch, seq } = task;
+    const send = async (outcome: Outcome) => {
+      const reply = await this.#recorder.record({ run_id, epoch, seq, outcome });
+      this.held.spent(run_id, outcome.usage);
+      return reply;
+    };
+    const outcome = await doWork({
+      ...this.#work(task, signal),
+      record: async (call, more) => {
+        const reply = await send({ ...more, call });
+        this.listeners.onReply?.(reply);
+        return reply;
+      },
+    });
+    try {
+      return await send(outcome);
+    } catch (error) {
+      if (!(error instanceof Problem) || error.status >= 500) throw error;
+      // the database cannot hold this outcome; doing the step again would not change that
+      this.host.unknown(error.cause ?? error);
+      const { code, message } = error;
+      const { usage } = outcome;
+      return await send({
+        error: { code, message, retryable: false },
+        ...(usage ? { usage } : {}),
+      });
+    }
+  }
+
+  async #items(task: Task, signal: AbortSignal): Promise<Reply> {
+    const results = await Promise.all(task.items!.map(async (item): Promise<ItemResult> => {
+      const { output, error, usage } = await doWork({ ...this.#work(task, signal), item });
+      return {
+        idx: item.idx,
+        attempt: item.attempt,
+        ...(error ? { error } : { output: output ?? null }),
+        ...(usage ? { usage } : {}),
+      };
+    }));
+    const reply = await retried(() => advanceItems(this.host.admin, task, results, this.leaseMs));
+    for (const { usage } of results) this.held.spent(task.run_id, usage);
+    return reply;
+  }
+
+  #work(task: Task, signal: AbortSignal): Work {
+    const { onToken } = this.listeners;
+    return {
+      host: this.host,
+      task,
+      signal,
+      purse: this.held.purseOf(task),
+      ...(onToken ? { onToken: (text: string) => onToken(task, text) } : {}),
+    };
+  }
+}
