@@ -22,6 +22,7 @@ const KINDS = {
 /** What was learned about the person, why, and what it replaced; theirs to keep, dismiss or promote. */
 export function Learned({ supabase, mira }) {
   const [showsPast, setShowsPast] = useState(false);
+  const [news, setNews] = useState("");
   const patterns = useLoad(
     () =>
       rows(
@@ -31,7 +32,13 @@ export function Learned({ supabase, mira }) {
     [],
   );
   const learn = async () => {
-    await mira.learned.learn();
+    const { events, learned, retired } = await mira.learned.learn();
+    const changed = Object.values(learned).reduce((sum, n) => sum + n, 0);
+    setNews(
+      events === 0
+        ? "Nothing new since the last time."
+        : `Learned from ${events} events: ${changed} added or changed, ${retired} retired.`,
+    );
     await patterns.reload();
   };
   return html`
@@ -40,6 +47,7 @@ export function Learned({ supabase, mira }) {
       <button aria-pressed=${showsPast} onClick=${() => setShowsPast(!showsPast)}>History</button>
       <${Act} class="primary" run=${learn}>Learn now<//>
     <//>
+    ${news && html`<p class="small muted" role="status">${news}</p>`}
     <${Loaded} of=${patterns}>${(all) => {
       const shown = all.filter((one) => showsPast || ["active", "pinned"].includes(one.status));
       const byId = new Map(all.map((one) => [one.id, one]));

@@ -115,42 +115,56 @@ function Workflow({ supabase, mira, id }) {
     html`
       <p class="small"><a href="#/workflows">← All workflows</a></p>
       <${Head} title=${one.name} lead=${one.description}>
-        <span class="badge ${one.is_active ? "good" : ""}">${one.is_active
-          ? `active, version ${one.version}`
-          : "draft"}</span>
-        ${one.is_active
-          ? html`<${Act} class="quiet" run=${() => activate(false)}>Deactivate<//>`
-          : html`<${Act} class="primary" run=${() => activate(true)}>Activate<//>`}
-      <//>
-      <${WorkflowGraph} nodes=${one.nodes} edges=${one.edges} />
-      <div class="columns">
-        <section class="card stack">
-          <h2>Run it</h2>
+          <span class="badge ${one.is_active ? "good" : ""}">${one.is_active
+            ? `active, version ${one.version}`
+            : "draft"}</span>
           ${one.is_active
-            ? html`<${SchemaForm} schema=${
-              one.input_schema ?? { title: "Input, as JSON" }
-            } initial=${one.input_schema ? undefined : {}} action="Start a run" onValue=${start} />`
-            : html`<p class="muted">A draft does not run. Activating it checks the graph and freezes a version.</p>`}
-        </section>
-        <section class="card stack">
-          <h2>Runs</h2>
-          <${Loaded} of=${runs} empty=${html`<p class="muted">It has not run yet.</p>`}>${(list) =>
-            html`
-              <ul class="list">${list.map((run) =>
-                html`
-                  <li key=${run.id} class="row spread">
-                    <a href="#/workflows/${id}/${run.id}"><${Time} at=${run.created_at} /></a>
-                    <span class="clip small muted" title=${run.error_message ??
-                      ""}>${run.error_message ?? ""}</span>
-                    <span class="row small">${run.duration_ms != null &&
-                      html`<span class="muted">${run.duration_ms} ms</span>`}<span class="badge ${TONE[
-                        run.status
-                      ]}">${run.status}</span></span>
-                  </li>
-                `
-              )}</ul>
-            `}<//>
-        </section>
-      </div>
+            ? html`<${Act} class="quiet" run=${() => activate(false)}>Deactivate<//>`
+            : html`<${Act} class="primary" run=${() => activate(true)}>Activate<//>`}
+        <//>
+        ${one.metadata.dry_run && html`<${DryRun} ...${one.metadata.dry_run} />`}
+      <${WorkflowGraph} nodes=${one.nodes} edges=${one.edges} />
+        <div class="columns">
+          <section class="card stack">
+            <h2>Run it</h2>
+            ${one.is_active
+              ? html`<${SchemaForm} schema=${
+                one.input_schema ?? { title: "Input, as JSON" }
+              } initial=${
+                one.input_schema ? undefined : {}
+              } action="Start a run" onValue=${start} />`
+              : html`<p class="muted">A draft does not run. Activating it checks the graph and freezes a version.</p>`}
+          </section>
+          <section class="card stack">
+            <h2>Runs</h2>
+            <${Loaded} of=${runs} empty=${html`<p class="muted">It has not run yet.</p>`}>${(
+              list,
+            ) =>
+              html`
+                <ul class="list">${list.map((run) =>
+                  html`
+                    <li key=${run.id} class="row spread">
+                      <a href="#/workflows/${id}/${run.id}"><${Time} at=${run.created_at} /></a>
+                      <span class="clip small muted" title=${run.error_message ??
+                        ""}>${run.error_message ?? ""}</span>
+                      <span class="row small">${run.duration_ms != null &&
+                        html`<span class="muted">${run.duration_ms} ms</span>`}<span class="badge ${TONE[
+                          run.status
+                        ]}">${run.status}</span></span>
+                    </li>
+                  `
+                )}</ul>
+              `}<//>
+          </section>
+        </div>
     `}<//>`;
+}
+
+/** How a draft made of a habit did on visits that were not used to make it. */
+function DryRun({ sessions, steps, reproduced }) {
+  if (!sessions) return null;
+  return html`
+    <p
+      class="small muted">Tried on ${sessions} visits it was not made from: ${reproduced} of ${steps} steps came out the same.</p>
+  `;
 }
