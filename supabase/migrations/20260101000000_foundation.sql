@@ -61,7 +61,9 @@ language plpgsql stable set search_path = '' as $$
 declare
   v_user uuid;
 begin
-  if private.is_service() then
+  -- private.is_service(), spelled out: this runs before everything else
+  if pg_catalog.pg_has_role(
+    coalesce(nullif(pg_catalog.current_setting('role', true), 'none'), session_user::text), 'service_role', 'usage') then
     return p_user_id;
   end if;
   v_user := auth.uid();

@@ -720,31 +720,36 @@ set search_path = '' set plan_cache_mode = force_generic_plan as $$
 #variable_conflict use_column
 declare
   v_user uuid := private.acting_user(p_user_id);
-  v_embedding extensions.vector := private.checked_embedding(p_embedding);
-  v_half extensions.halfvec(1536) := extensions.l2_normalize(p_embedding)::extensions.halfvec(1536);
-  v_threshold double precision := least(greatest(coalesce(p_threshold, 0.7), -1), 1);
-  v_count int := least(greatest(coalesce(p_count, 5), 1), 200);
-  v_model private.embedding_models;
+  v record;
   v_ids bigint[];
 begin
-  select m.* into v_model from private.embedding_models m
-  where m.id = (select s.answering_id from private.embedding_state s);
-  v_ids := private.recall_scan(
-    v_user, v_model.id, v_model.margin, '{1}', extensions.binary_quantize(v_embedding), v_count, null);
+  if p_embedding is null or extensions.vector_dims(p_embedding) <> 1536 or extensions.vector_norm(p_embedding) = 0 then
+    perform private.checked_embedding(p_embedding);
+  end if;
+  -- in one query, because every expression of its own is prepared anew in each transaction
+  select m.id, m.margin, m.name, extensions.binary_quantize(p_embedding)::bit(1536) as code,
+    extensions.l2_normalize(p_embedding)::extensions.halfvec(1536) as half,
+    least(greatest(coalesce(p_threshold, 0.7), -1), 1) as threshold, least(greatest(coalesce(p_count, 5), 1), 200) as wanted
+  into v
+  from private.embedding_models m where m.id = (select s.answering_id from private.embedding_state s);
+  if not found then
+    return; -- nothing was ever stored
+  end if;
+  v_ids := private.recall_scan(v_user, v.id, v.margin, '{1}', v.code, v.wanted, null);
   return query
     with winners as materialized (
-      select v.source_id, v.e operator(extensions.<=>) v_half as distance
-      from private.recall_vectors v where v.vid = any (v_ids)
-      order by 2 limit v_count)
+      select n.source_id, n.e operator(extensions.<=>) v.half as distance
+      from private.recall_vectors n where n.vid = any (v_ids)
+      order by 2 limit v.wanted)
     select z.* from (
       select p.id, p.trigger, p.context, p.actions, p.final_outcome, p.confidence, p.use_count,
         -- full precision for the winners; while a model is being replaced, only the index has the new vector
-        case when p.embedding_model = v_model.name
-          then 1 - (p.trigger_embedding operator(extensions.<=>) v_embedding) else 1 - w.distance end as exact
+        case when p.embedding_model = v.name
+          then 1 - (p.trigger_embedding operator(extensions.<=>) p_embedding) else 1 - w.distance end as exact
       from winners w join public.behavior_patterns p on p.id = w.source_id
-      where w.distance <= 1.001 - v_threshold
+      where w.distance <= 1.001 - v.threshold
       offset 0) z
-    where z.exact >= v_threshold
+    where z.exact >= v.threshold
     order by z.exact desc;
 end $$;
 comment on function private.find_similar_patterns(extensions.vector, double precision, int, uuid) is
