@@ -186,6 +186,52 @@ Deno.test({
 });
 
 Deno.test({
+  name: "an outside agent's line waits for the step that holds the run, and gets a later number",
+  ignore,
+  sanitizeOps: false,
+  sanitizeResources: false,
+  fn: async () => {
+    const stack = await bootStack(SERVER!);
+    const sql = postgres(stack.databaseUrl, { max: 3, onnotice: () => {} });
+    try {
+      const [owner] = await sql`select id::text as id from auth.users`;
+      const user = owner!["id"] as string;
+      const graph = {
+        name: "asks",
+        nodes: [
+          { name: "start", type: "start" },
+          { name: "ask", type: "human", config: { prompt: "Go on?" } },
+          { name: "end", type: "end" },
+        ],
+        edges: [{ source: "start", target: "ask" }, { source: "ask", target: "end" }],
+      };
+      const [started] = await sql`select mira_start_run(${user}, p_workflow => ${
+        sql.json(graph)
+      }) ->> 'run_id' as run`;
+      const run = started!["run"] as string;
+      let outside: Promise<unknown> = Promise.resolve();
+      let isOutsideDone = false;
+      await sql.begin(async (step) => {
+        await step`select from mira_workflow_state where id = ${run} for update`;
+        outside = sql`select insert_execution_log(${run}, 'outside', p_user_id => ${user})`
+          .then(() => isOutsideDone = true);
+        await pause(300);
+        equal(isOutsideDone, false, "it waits");
+        await step`insert into execution_logs (user_id, task_id, message)
+          values (${user}, ${run}, 'inside')`;
+      });
+      await outside;
+      const lines = await sql`select message from execution_logs
+        where task_id = ${run} and message in ('inside', 'outside') order by seq`;
+      deepEqual(lines.map(({ message }) => message), ["inside", "outside"]);
+    } finally {
+      await sql.end();
+      await stack.close();
+    }
+  },
+});
+
+Deno.test({
   name: "where Supabase's Realtime is, lines reach the publication and the owner's private topic",
   ignore,
   sanitizeOps: false,
