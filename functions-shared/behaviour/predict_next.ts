@@ -39,7 +39,7 @@ const QUESTIONS = 800;
  *
  * @param history sequences of symbols, oldest first; symbols are compared by identity.
  * @param horizon a prediction is right, when choosing the mixture, if it comes within this many
- *   steps; nearer counts more. 1: strictly the next.
+ *   steps. 1: strictly the next.
  * @param questions held-out places the mixture is chosen on; fewer is faster.
  */
 export function trainNext<S>(
