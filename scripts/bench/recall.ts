@@ -83,6 +83,23 @@ export async function bench(ctx: BenchContext): Promise<BenchRow[]> {
       }
     }
 
+    if (sides.includes("hnsw")) {
+      await sql`select private.build_recall_graph('bench')`;
+      const graph = await timeClass(sql, ["mira"], {
+        class: "global",
+        k: 5,
+        threshold: 0.7,
+        repeats: 5,
+      });
+      const { p50, p95, recall } = graph.get("mira")!;
+      ctx.log(
+        `global with Mira's graph: p50 ${ms(p50)} p95 ${ms(p95)} recall ${recall.toFixed(4)}`,
+      );
+      await sql.unsafe(`do $$ declare r regclass; begin
+        for r in select indexrelid::regclass from pg_stat_user_indexes where indexrelname like 'recall_vectors_graph%'
+        loop execute format('drop index %s', r); end loop; end $$`);
+    }
+
     const loads = new Map<number, { mira: Load; seed: Load }>();
     // sessions of the embedded database take turns: more of them measure nothing
     for (const clients of embedded ? [1] : [1, 2, 8]) {
