@@ -88,7 +88,9 @@ async function bootstrap(url: string): Promise<void> {
   const { openPostgres } = await import("../stack/database.ts");
   const { createLite, ensurePlatform } = await import("../stack/platform.ts");
   const { newKeys } = await import("../stack/keys.ts");
-  const database = await openPostgres(url);
+  const quiet = new URL(url);
+  quiet.searchParams.set("client_min_messages", "warning");
+  const database = await openPostgres(quiet.href);
   try {
     const lite = createLite(database, await newKeys());
     await lite.init();

@@ -64,7 +64,9 @@ export async function runTask<Options extends NonNullable<ParseArgsConfig["optio
         throw new Refusal(`${label} cannot be reached: ${cause.code ?? ""} ${cause.message}`);
       },
     );
-    console.log(`Database  ${label} (PostgreSQL ${server!["version"]})`);
+    // a report that is printed stands alone on standard output
+    const say = flags["json"] === "-" ? console.error : console.log;
+    say(`Database  ${label} (PostgreSQL ${server!["version"]})`);
     if (await work({ db, url, label, migrations, flags })) code = 0;
   } catch (error) {
     const { code: reason, message, stack } = error as Error & { code?: string };

@@ -44,7 +44,7 @@ comment on column public.leads.lead_score is 'How promising, 0 to 100; written b
 comment on column public.leads.assigned_to is 'Whose desk it is on; null while nobody has it. Changed by assign_lead.';
 comment on column public.leads.source is 'Where the lead came from, such as a campaign or a page.';
 
-create index if not exists leads_assigned_to_created_at_idx on public.leads (assigned_to, created_at desc);
+create index if not exists leads_assigned_to_idx on public.leads (assigned_to);
 -- Nothing is indexed by time alone: the planner would walk everybody's leads, newest first, to find
 -- the few of one person, or to learn that there are none.
 create index if not exists leads_desk_created_at_idx on public.leads

@@ -21,7 +21,9 @@ export interface BareDatabase {
 export async function bareDatabase(options: { platform: boolean }): Promise<BareDatabase> {
   const server = Deno.env.get("MIRA_TEST_DB_URL");
   const fresh = server === undefined ? undefined : await freshDatabase(server);
-  const database = fresh === undefined ? await openPglite() : await openPostgres(fresh.url);
+  const database = fresh === undefined
+    ? await openPglite()
+    : await openPostgres(`${fresh.url}?client_min_messages=warning`);
   if (options.platform) {
     const lite = createLite(database, await newKeys());
     await database.exclusive(() => lite.init());

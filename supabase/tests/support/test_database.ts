@@ -30,7 +30,7 @@ export async function openTestDatabase(
   const fresh = server === undefined ? undefined : await freshDatabase(server);
   const ready = fresh === undefined && options.before === undefined;
   const database = fresh !== undefined
-    ? await openPostgres(fresh.url)
+    ? await openPostgres(`${fresh.url}?client_min_messages=warning`)
     : await openPglite(undefined, ready ? await keptTemplate(HOME) : undefined);
   if (!ready) {
     const lite = createLite(database, await newKeys());
