@@ -18,8 +18,11 @@ import { plot } from "./engine/plot.ts";
 import type { BenchContext, BenchRow } from "./types.ts";
 
 const LIBRARIES = ["langgraph", "dbos", "openworkflow", "mastra"];
-/** Measured to be seen, not compared with: it writes once per run, so a crash loses every step. */
-const ASIDE = ["langgraph exit", "mira tools"];
+/**
+ * Shown beside: LangGraph's `exit` writes once per run, so a crash loses every step; ours with the
+ * record of every tool call; ours through HTTP, gateway and edge function included.
+ */
+const ASIDE = ["langgraph exit", "mira tools", "mira http"];
 const BACKLOG = 20_000;
 
 interface Measured {

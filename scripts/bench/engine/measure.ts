@@ -9,12 +9,14 @@ import { openLanggraph } from "./langgraph.ts";
 import { openMastra } from "./mastra.ts";
 import { openOpenworkflow } from "./openworkflow.ts";
 import { openOurs } from "./ours.ts";
+import { openOursHttp } from "./ours_http.ts";
 import { openPgflow } from "./pgflow.ts";
 import { type OpenSubject, STEPS } from "./subject.ts";
 
 const SUBJECTS: Record<string, OpenSubject> = {
   "mira": (url) => openOurs(url, "llm"),
   "mira tools": (url) => openOurs(url, "tool"),
+  "mira http": openOursHttp,
   "langgraph": (url) => openLanggraph(url, "sync"),
   "langgraph exit": (url) => openLanggraph(url, "exit"),
   "dbos": openDbos,

@@ -20,15 +20,13 @@ interface Reply {
 
 const USERS = 16;
 
-/**
- * Opens Mira on a migrated database. `kind` is the type of the five nodes: an llm step that reports
- * only its output is what every peer's step is; a tool step also has its row in tool_executions.
- */
-export async function openOurs(url: string, kind: "llm" | "tool"): Promise<Subject> {
-  const sql = postgres(url, { max: 16, prepare: true, onnotice: () => {} });
-  let sent = 0;
+/** Sixteen users, each with an active workflow of five steps. */
+export async function authors(
+  sql: postgres.Sql,
+  kind: "llm" | "tool",
+): Promise<{ user: string; workflow: string }[]> {
   await sql`insert into public.mira_tool_definitions (name, schema, function_path)
-    values ('bench_echo', '{"type":"object"}', 'internal:echo') on conflict do nothing`;
+    values ('bench_echo', '{"type":"object"}', 'internal:compose') on conflict do nothing`;
   const users: { user: string; workflow: string }[] = [];
   const config = kind === "tool" ? { tool: "bench_echo" } : { prompt: "x" };
   for (let i = 0; i < USERS; i++) {
@@ -52,6 +50,17 @@ export async function openOurs(url: string, kind: "llm" | "tool"): Promise<Subje
     users.push({ user, workflow: workflow!.id });
   }
   await sql`analyze`;
+  return users;
+}
+
+/**
+ * Opens Mira on a migrated database. `kind` is the type of the five nodes: an llm step that reports
+ * only its output is what every peer's step is; a tool step also has its row in tool_executions.
+ */
+export async function openOurs(url: string, kind: "llm" | "tool"): Promise<Subject> {
+  const sql = postgres(url, { max: 16, prepare: true, onnotice: () => {} });
+  let sent = 0;
+  const users = await authors(sql, kind);
   const of = (index: number) => users[index % USERS]!;
 
   return {
