@@ -113,6 +113,7 @@ create table private.workflow_versions (
   limits jsonb not null,
   agents text[] not null,
   start_key int not null,
+  used_at timestamptz not null default now(),
   created_at timestamptz not null default now()
 );
 create unique index workflow_versions_workflow_id_version_idx
@@ -138,6 +139,7 @@ create table private.version_nodes (
   feeders int[],
   primary key (version_id, key)
 );
+comment on column private.workflow_versions.used_at is 'When an inline graph was last started, to the day: unused ones are purged.';
 comment on column private.workflow_versions.required is 'Keys the input must have (input_schema.required).';
 
 comment on table private.version_nodes is
@@ -771,11 +773,15 @@ begin
   if p_workflow_id is null then
     select * into v from private.workflow_versions w
       where w.user_id = p_user_id and w.hash = v_hash and w.workflow_id is null;
+    if v.used_at < now() - interval '1 day' then
+      -- touched while it is still there; purged a moment ago, it is frozen again below
+      update private.workflow_versions w set used_at = now() where w.id = v.id returning * into v;
+    end if;
   else
     select * into v from private.workflow_versions w
       where w.workflow_id = p_workflow_id order by w.version desc limit 1;
     if v.hash is distinct from v_hash then
-      v := row(null, null, null, coalesce(v.version, 0), null, null, null, null, null, null, null, null, null);
+      v := row(null, null, null, coalesce(v.version, 0), null, null, null, null, null, null, null, null, null, null);
     end if;
   end if;
   -- an unchanged graph is judged again only when what it leans on may have changed: an activation

@@ -1469,7 +1469,7 @@ comment on function private.refusal(uuid, text, text, jsonb) is 'The answer to a
 -- event number, so no lock is taken ahead of the write. Null = take the long road.
 create function private.advance_straight(p_run_id uuid, p_epoch int, p_seq int, p_outcome jsonb, p_lease interval)
 returns jsonb
-language plpgsql set search_path = '' as $$
+language plpgsql security definer set search_path = '' as $$
 declare
   f record;
   v_key text := p_seq::text;
@@ -1542,7 +1542,7 @@ begin
     insert into public.tool_executions (user_id, run_id, duration_ms, attempt, status, tool_name, step, arguments, result,
       started_at, completed_at)
     values (f.user_id, p_run_id, v_ms, coalesce((v_entry ->> 'a')::int, 1), 'completed', f.tool, f.name,
-      private.keep_json(v_arguments), private.keep_json(v_output), v_now - make_interval(secs => coalesce(v_ms, 0)::float8 / 1000), v_now);
+      case when v_arguments is not null then private.keep_json(v_arguments) end, private.keep_json(v_output), v_now - make_interval(secs => coalesce(v_ms, 0)::float8 / 1000), v_now);
   end if;
   if f.m_type <> 'end' then
     return jsonb_build_object('run_id', p_run_id, 'status', 'running', 'accepted', true, 'tasks', jsonb_build_array(jsonb_build_object(
@@ -1644,7 +1644,7 @@ comment on function private.advance_straights(jsonb, interval) is
   'private.advance for the commonest steps, any number in one statement: {position: reply} of those it took.';
 
 create function private.advance(p_run_id uuid, p_epoch int, p_seq int, p_outcome jsonb, p_lease interval) returns jsonb
-language plpgsql set search_path = '' as $$
+language plpgsql security definer set search_path = '' as $$
 declare
   v_issued record;
   r public.mira_workflow_state;
@@ -1756,18 +1756,6 @@ begin
 end $$;
 comment on function private.advance(uuid, int, int, jsonb, interval) is
   'One worker''s report on one step, and what to do next. Never raises for a stale report: accepted=false and a reason.';
-
-create function private.advance_one(p_run_id uuid, p_epoch int, p_seq int, p_outcome jsonb, p_lease interval) returns jsonb
-language plpgsql security definer set search_path = '' as $$
-declare
-  v_reply jsonb;
-begin
-  if p_outcome ? 'output' and not p_outcome ?| '{error,call,usage,messages,logs,tools,log}' then
-    v_reply := private.advance_straight(p_run_id, p_epoch, p_seq, p_outcome, p_lease);
-  end if;
-  return coalesce(v_reply, private.advance(p_run_id, p_epoch, p_seq, p_outcome, p_lease));
-end $$;
-comment on function private.advance_one(uuid, int, int, jsonb, interval) is 'The straight road if the step is of its kind, else the long one.';
 
 create function private.advance_batch(p_steps jsonb, p_lease interval) returns jsonb
 language plpgsql security definer set search_path = '' as $$
@@ -2383,11 +2371,14 @@ begin
     where s.finished_at < now() - p_keep
     order by s.finished_at limit p_limit for update skip locked);
   get diagnostics v_count = row_count;
+  delete from private.workflow_versions v
+  where v.workflow_id is null and v.used_at < now() - p_keep
+    and not exists (select from public.mira_workflow_state s where s.version_id = v.id);
   delete from private.user_spend where day < (now() - interval '400 days')::date;
   return v_count;
 end $$;
 comment on function private.purge_runs(interval, int) is
-  'Deletes up to p_limit runs that ended longer ago than p_keep, with everything recorded under them. Returns how many.';
+  'Deletes up to p_limit runs that ended longer ago than p_keep, with everything recorded under them, and inline graphs nobody started since. Returns how many runs.';
 
 -- The public faces: for the server's key only. plpgsql, because it keeps its plans for the session; the
 -- busy ones plan for keys, not for today's table sizes, since a plan may outlive them by far --------------
@@ -2412,8 +2403,17 @@ end $$;
 create function public.mira_advance(p_run_id uuid, p_epoch int, p_seq int, p_outcome jsonb, p_lease_ms int default 60000)
 returns jsonb
 language plpgsql set search_path = '' as $$
+declare
+  v_lease interval := make_interval(secs => least(greatest(p_lease_ms, 1000), 900000)::float8 / 1000);
+  v_reply jsonb;
 begin
-  return private.advance_one(p_run_id, p_epoch, p_seq, p_outcome, private.lease(p_lease_ms));
+  if p_outcome ? 'output' and not p_outcome ?| '{error,call,usage,messages,logs,tools,log}' then
+    v_reply := private.advance_straight(p_run_id, p_epoch, p_seq, p_outcome, v_lease);
+    if v_reply is not null then
+      return v_reply;
+    end if;
+  end if;
+  return private.advance(p_run_id, p_epoch, p_seq, p_outcome, v_lease);
 end $$;
 create function public.mira_advance_items(p_run_id uuid, p_seq int, p_results jsonb, p_take int default null,
   p_lease_ms int default 60000, p_lean boolean default false) returns jsonb
@@ -2527,7 +2527,7 @@ begin
         'user_left', 'budget_left', 'fail_run', 'complete_step', 'fail_step', 'open_map', 'move', 'wake', 'task', 'issue',
         'take_items', 'waiting', 'follow_status', 'save', 'finish_map', 'child_finished', 'may_run', 'claim_run', 'claim_straight',
         'tasks_around', 'reply', 'lease', 'claim_tasks', 'new_run', 'insert_run', 'current_version', 'start_run',
-        'create_child', 'refusal', 'advance', 'advance_one', 'advance_batch', 'advance_items', 'renew_leases', 'release_runs', 'lock_run',
+        'create_child', 'refusal', 'advance', 'advance_batch', 'advance_items', 'renew_leases', 'release_runs', 'lock_run',
         'continue_run', 'resume_run', 'signal_run', 'cancel_run', 'fork_run', 'read_run', 'event_data', 'run_events',
         'read_graph', 'validate_workflow', 'activate', 'redrive_runs', 'purge_runs', 'advance_straight', 'advance_straights', 'follow_ledger', 'close_ledger', 'enqueue', 'keep_json'))
       or (n.nspname = 'public' and p.proname in ('mira_start_run', 'mira_claim_tasks', 'mira_advance', 'mira_advance_items',
@@ -2540,7 +2540,8 @@ begin
 end $$;
 grant execute on function
   private.start_run(uuid, uuid, jsonb, jsonb, uuid, text, jsonb, int), private.claim_tasks(int, int, int, uuid, uuid),
-  private.advance_one(uuid, int, int, jsonb, interval), private.advance_batch(jsonb, interval),
+  private.advance(uuid, int, int, jsonb, interval), private.advance_straight(uuid, int, int, jsonb, interval),
+  private.advance_batch(jsonb, interval),
   private.advance_items(uuid, int, jsonb, int, interval, boolean), private.renew_leases(jsonb, interval),
   private.release_runs(jsonb), private.resume_run(uuid, uuid, jsonb, int, int),
   private.signal_run(uuid, uuid, text, jsonb, text, int), private.cancel_run(uuid, uuid, text),

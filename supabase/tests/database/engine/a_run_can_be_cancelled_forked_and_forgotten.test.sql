@@ -1,6 +1,6 @@
 begin;
 grant execute on all functions in schema extensions to authenticated, service_role;
-select plan(29);
+select plan(30);
 
 insert into auth.users (id, email) values
   ('a0000000-0000-4000-8000-000000000001', 'ann@example.com'),
@@ -100,6 +100,10 @@ update public.mira_workflow_state set finished_at = now() - interval '40 days' w
 select cmp_ok(private.purge_runs(), '>=', 3, 'old runs are deleted');
 select is_empty($$select from private.run_steps s where not exists (select from public.mira_workflow_state r where r.id = s.run_id)$$, 'and leave nothing behind');
 select ok(exists (select from public.mira_workflow_state where id = (select id from run)), 'a run under way stays');
+update private.workflow_versions set used_at = now() - interval '40 days';
+delete from public.workflow_executions where id <> (select id from run);
+select private.purge_runs();
+select is((select count(*) from private.workflow_versions where workflow_id is null), 1::bigint, 'inline graphs go when no run needs them');
 delete from auth.users;
 select is((select count(*) from private.run_steps) + (select count(*) from public.mira_workflow_state) + (select count(*) from private.version_nodes), 0::bigint, 'a deleted user takes everything along');
 
