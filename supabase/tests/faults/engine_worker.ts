@@ -19,6 +19,9 @@ const [url = "", target = "", lease = "3000"] = Deno.args;
 const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 const sql = postgres(url, { max: 4, onnotice: () => {}, connect_timeout: 2, idle_timeout: 5 });
 
+// a connection that breaks between statements rejects where nobody waits; the next statement reconnects
+globalThis.addEventListener("unhandledrejection", (event) => event.preventDefault());
+
 /** A statement that is sent again until it is answered: the database may be gone for a while. */
 async function call(statement: () => Promise<postgres.RowList<postgres.Row[]>>): Promise<Reply> {
   for (let tries = 0; tries < 200; tries++) {
