@@ -32,5 +32,13 @@ export async function doRouter(work: Work): Promise<Outcome> {
     },
   };
   const outcome = await doLlm({ ...work, task });
-  return { ...outcome, output: (outcome.output as { label: string }).label };
+  const { error, ...rest } = outcome;
+  if (!error) return { ...outcome, output: (outcome.output as { label: string }).label };
+  // a model that cannot decide leaves the decision to the graph
+  if (error.code !== "llm_output_invalid" || typeof config["default"] !== "string") return outcome;
+  return {
+    ...rest,
+    output: config["default"],
+    logs: [{ level: "warning", message: `No usable label: took "${config["default"]}".` }],
+  };
 }
