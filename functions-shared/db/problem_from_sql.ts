@@ -20,7 +20,8 @@ const RETRY = { headers: { "retry-after": "1" } };
  * - anything else: 500, its cause only logged.
  */
 export function problemFromSql(error: SqlError): Problem {
-  const state = error.code ?? "";
+  // an aborted fetch brings the number of its DOMException along, which is no SQLSTATE
+  const state = /^\d{1,2}$/.test(error.code ?? "") ? "" : error.code ?? "";
   const cause = new Error(`${state} ${error.message} ${error.details ?? ""}`.trim());
   const raised = /^PT([45]\d\d)$/.exec(state);
   if (raised) {

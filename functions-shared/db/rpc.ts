@@ -4,6 +4,9 @@ import type { SupabaseClient } from "@supabase/supabase-js";
 import type { Database, Json } from "./types.gen.ts";
 import { problemFromSql } from "./problem_from_sql.ts";
 
+/** A lost answer must not hold a request until the platform's wall; no call of ours is near this. */
+const ANSWER_WITHIN_MS = 30_000;
+
 type Functions = Database["public"]["Functions"];
 
 /** The generated types forget that any SQL argument may be null, and refuse interfaces as JSON. */
@@ -30,7 +33,8 @@ export async function rpc<R = unknown>(
   db: SupabaseClient<Database>,
   ...[name, args]: RpcCall
 ): Promise<R> {
-  const { data, error } = await db.rpc(name, args as never);
+  const { data, error } = await db.rpc(name, args as never)
+    .abortSignal(AbortSignal.timeout(ANSWER_WITHIN_MS));
   if (error) throw problemFromSql(error);
   return data as R;
 }
