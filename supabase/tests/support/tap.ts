@@ -32,6 +32,7 @@ export async function runTap(db: SqlExecutor, sql: string): Promise<TapResult> {
     await db.exec("rollback");
     await db.exec("reset all");
     await db.exec("reset role");
+    Deno.exitCode = 0; // PGlite sets it when a statement fails
   }
   if (result.planned === undefined) result.failures.push("the file planned no tests");
   else if (ran !== result.planned) {
