@@ -47,24 +47,23 @@ const BENCH = `
     ms := extract(epoch from clock_timestamp() - started) * 1000;
   end $f$;
 
-  -- one busy client: n calls, 60 % small, 30 % mid, 8 % 5k, 2 % 30k
+  -- one busy client: n calls, 60 % small, 30 % mid, 8 % 5k, 2 % 30k; requests are fetched beforehand
   create function bench.busy(side text, n int, seed float) returns float[]
   language plpgsql as $f$
   declare
     v float[] := '{}';
-    r record;
-    x float;
+    users uuid[] := array(select user_id from bench.queries where user_id is not null order by id);
+    texts text[] := array(select embedding from bench.queries where user_id is not null order by id);
+    each int := cardinality(users) / 4;
+    x float; i int;
   begin
     perform setseed(seed);
-    for i in 1..n loop
+    for turn in 1..n loop
       x := random();
-      select b.* into r from bench.queries b
-      where b.class = case when x < .6 then 'small' when x < .9 then 'mid' when x < .98 then '5k' else '30k' end
-        and b.id >= (select min(id) + floor(random() * (max(id) - min(id) + 1)) from bench.queries c where c.class =
-          case when x < .6 then 'small' when x < .9 then 'mid' when x < .98 then '5k' else '30k' end)
-      order by b.id limit 1;
-      perform set_config('request.jwt.claim.sub', r.user_id::text, true);
-      v := v || (bench.call(side, r.embedding, .7, 5, r.user_id)).ms;
+      i := 1 + floor(random() * each)::int
+        + each * case when x < .6 then 0 when x < .9 then 1 when x < .98 then 2 else 3 end;
+      perform set_config('request.jwt.claim.sub', users[i]::text, true);
+      v := v || (bench.call(side, texts[i], .7, 5, users[i])).ms;
     end loop;
     return v;
   end $f$;
