@@ -24,8 +24,9 @@ const BY_TYPE: Record<string, (work: Work) => Promise<Outcome>> = {
 export async function doWork(work: Work): Promise<Outcome> {
   const { task } = work;
   const started = performance.now();
-  const left = task.deadline_at === null ? undefined : Date.parse(task.deadline_at) - Date.now();
-  const deadline = left === undefined ? undefined : AbortSignal.timeout(Math.max(left, 0));
+  const { timeLeftMs: left } = work;
+  // longer timers than 2^31 ms end at once
+  const deadline = left === undefined || left > 2 ** 30 ? undefined : AbortSignal.timeout(left);
   const signal = deadline ? AbortSignal.any([work.signal, deadline]) : work.signal;
   const ended = () => {
     if (work.signal.aborted) throw new WorkLost("stopped");

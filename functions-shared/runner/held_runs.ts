@@ -23,7 +23,7 @@ interface Held {
 /** Bookkeeping of leases: what to renew, what to stop, what to leave for others. */
 export class HeldRuns {
   readonly #runs = new Map<string, Held>();
-  readonly #purses = new WeakMap<Task, TaskPurse>();
+  readonly #given = new WeakMap<Task, { purse: TaskPurse; at: number }>();
   /** tasks seen, so that an answer that was lost does not start its work twice */
   readonly #seen = new Set<string>();
 
@@ -41,7 +41,8 @@ export class HeldRuns {
       held.epoch = Math.max(held.epoch, task.epoch);
       held.tasks.add(task);
       this.#runs.set(task.run_id, held);
-      this.#purses.set(task, held.purse.openFor(task.budget_left));
+      const purse = held.purse.openFor(task.budget_left);
+      this.#given.set(task, { purse, at: performance.now() });
       return true;
     });
   }
@@ -54,7 +55,17 @@ export class HeldRuns {
 
   /** What the task may spend. */
   purseOf(task: Task): TaskPurse {
-    return this.#purses.get(task)!;
+    return this.#given.get(task)!.purse;
+  }
+
+  /**
+   * Milliseconds until the task's deadline, or undefined without one. Both times of the task are the
+   * database's and the lease was as long as it is here, so this machine's clock does not matter.
+   */
+  timeLeft(task: Task): number | undefined {
+    if (task.deadline_at === null) return undefined;
+    const atIssue = Date.parse(task.deadline_at) - Date.parse(task.lease_until) + this.leaseMs;
+    return Math.max(0, atIssue - (performance.now() - this.#given.get(task)!.at));
   }
 
   /** The engine has heard of this spending of the run. */

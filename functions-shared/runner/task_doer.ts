@@ -88,11 +88,13 @@ export class TaskDoer {
 
   #work(task: Task, signal: AbortSignal): Work {
     const { onToken } = this.listeners;
+    const timeLeftMs = this.held.timeLeft(task);
     return {
       host: this.host,
       task,
       signal,
       purse: this.held.purseOf(task),
+      ...(timeLeftMs === undefined ? {} : { timeLeftMs }),
       ...(onToken ? { onToken: (text: string) => onToken(task, text) } : {}),
     };
   }

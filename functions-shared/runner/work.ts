@@ -20,6 +20,8 @@ export interface Work {
    * an element that is done again does its calls again, under the same idempotency keys.
    */
   record?: (call: StepCall, more: Partial<Outcome>) => Promise<Reply>;
+  /** milliseconds until its deadline, if it has one */
+  timeLeftMs?: number;
   /** what it may spend */
   purse: TaskPurse;
   /** shows text as a model writes it */

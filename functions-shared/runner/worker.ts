@@ -13,7 +13,7 @@ import { WorkLost } from "./work.ts";
 export interface WorkerOptions {
   /** no task is begun after this many milliseconds; default 100 000 */
   wallMs?: number;
-  /** running work is stopped this much later and its runs left due; default 20 000 */
+  /** running work is stopped this much later and its runs left due; default 35 000 */
   graceMs?: number;
   /** most steps, which keeps a request inside the platform's CPU time; default 400 */
   maxSteps?: number;
@@ -93,7 +93,7 @@ class Worker {
         await this.#change();
       }
       if (this.#active.size > 0) {
-        const left = this.#end - performance.now() + (this.options.graceMs ?? 20_000);
+        const left = this.#end - performance.now() + (this.options.graceMs ?? 35_000);
         grace = setTimeout(stopAll, Math.max(0, left));
         await Promise.all(this.#active);
       }

@@ -194,6 +194,28 @@ Deno.test("work that is claimed while the budget ends is left due, not lost", as
   assert.equal(asked.at(-1)!.name, "mira_release_runs");
 });
 
+Deno.test("a deadline holds by the database's clock, however wrong this machine's is", async () => {
+  const model = startLlmServer({ text: "late", delayMs: 60_000 });
+  const { host, asked } = fakeHost({ mira_advance: () => ({ data: completed("r") }) });
+  const reading = {
+    ...host,
+    read: (name: string) => ({ MIRA_LLM_URL: model.url, MIRA_LLM_MODEL: "m" })[name],
+  };
+  const now = Date.parse("2001-01-01T00:00:00Z"); // what the database thinks
+  const slow = task("r", {
+    node: { id: "n", type: "llm", name: "n", config: { prompt: "x" } },
+    lease_until: new Date(now + 5000).toISOString(),
+    deadline_at: new Date(now + 200).toISOString(),
+  });
+  const started = performance.now();
+  await runTasks(reading, [slow], { leaseMs: 5000 });
+  const took = performance.now() - started;
+  assert.ok(took > 180 && took < 2000, `${took} ms`);
+  const { error } = asked[0]!.args["p_outcome"] as { error: { code: string } };
+  assert.equal(error.code, "timed_out");
+  await model.close();
+});
+
 Deno.test("no model service is a clear failure that nobody retries", async () => {
   const { host, asked } = fakeHost({ mira_advance: () => ({ data: completed("r") }) });
   await runTasks(host, [
