@@ -118,18 +118,3 @@ export function renderText(template: string, scope: Record<string, unknown>): st
     return typeof value === "string" ? value : JSON.stringify(value);
   });
 }
-
-/** Every path that a template (any JSON value) asks for, without those that carry a fallback. */
-export function requiredPaths(template: unknown): string[] {
-  const found = new Set<string>();
-  const walk = (value: unknown) => {
-    if (typeof value === "string") {
-      for (const match of value.matchAll(PLACEHOLDER)) {
-        const placeholder = parse(match[1]!);
-        if (!("fallback" in placeholder)) found.add(placeholder.path);
-      }
-    } else if (typeof value === "object" && value !== null) Object.values(value).forEach(walk);
-  };
-  walk(template);
-  return [...found];
-}

@@ -18,9 +18,6 @@ export interface Price {
   output: number;
 }
 
-/** No call made yet. */
-export const NO_USAGE: Usage = { input_tokens: 0, output_tokens: 0, cost_usd: 0 };
-
 // list prices of 2026; MIRA_LLM_PRICES overrides and adds. A dated name falls under its family.
 const LIST: Record<string, Price> = {
   "gpt-4.1": { input: 2, output: 8 },
@@ -50,15 +47,6 @@ export function priceOf(model: string, prices: Record<string, Price> = {}): Pric
 /** US dollars for these tokens, or null without a price. */
 export function costOf(price: Price | undefined, input: number, output: number): number | null {
   return price ? (input * price.input + output * price.output) / 1e6 : null;
-}
-
-/** The sum of two usages; an unknown cost makes the sum unknown. */
-export function addUsage(a: Usage, b: Usage): Usage {
-  return {
-    input_tokens: a.input_tokens + b.input_tokens,
-    output_tokens: a.output_tokens + b.output_tokens,
-    cost_usd: a.cost_usd === null || b.cost_usd === null ? null : a.cost_usd + b.cost_usd,
-  };
 }
 
 /**

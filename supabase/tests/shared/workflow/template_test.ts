@@ -2,7 +2,6 @@ import assert from "node:assert/strict";
 import {
   render,
   renderText,
-  requiredPaths,
   TemplateError,
 } from "../../../../functions-shared/workflow/template.ts";
 
@@ -61,13 +60,6 @@ Deno.test("what is not a path or not JSON is refused", () => {
   for (const bad of ["{{}}", "{{a b}}", "{{a..b}}", "{{a[0]}}", "{{1+1}}", "{{a ?? nope}}"]) {
     assert.throws(() => render(bad, scope), { code: "template_invalid" }, bad);
   }
-});
-
-Deno.test("required paths are those without a fallback", () => {
-  assert.deepEqual(requiredPaths({ a: "{{x.y}} {{z ?? 1}}", b: ["{{x.y}}", "{{w}}"] }), [
-    "x.y",
-    "w",
-  ]);
 });
 
 Deno.test("a hostile template of 40 kB is read in no time", () => {

@@ -1,6 +1,5 @@
 import assert from "node:assert/strict";
 import {
-  addUsage,
   affordableAnswer,
   costOf,
   estimateTokens,
@@ -20,9 +19,6 @@ Deno.test("a dated model has the price of its family, and the operator's word wi
 Deno.test("cost is tokens times price per million, and unknown stays unknown", () => {
   assert.equal(costOf({ input: 1, output: 4 }, 1_000_000, 500_000), 3);
   assert.equal(costOf(undefined, 1, 1), null);
-  const known = { input_tokens: 1, output_tokens: 2, cost_usd: 0.5 };
-  assert.deepEqual(addUsage(known, known), { input_tokens: 2, output_tokens: 4, cost_usd: 1 });
-  assert.equal(addUsage(known, { ...known, cost_usd: null }).cost_usd, null);
 });
 
 Deno.test("an answer is cut to what the budget covers in the worst case", () => {
