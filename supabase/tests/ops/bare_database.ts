@@ -13,7 +13,7 @@ export interface BareDatabase {
   // deno-lint-ignore no-explicit-any
   sql<T = any>(text: string, params?: unknown[]): Promise<T[]>;
   /** Runs a task of scripts/db on it. */
-  task(name: string, ...args: string[]): Promise<{ code: number; said: string }>;
+  task(name: string, ...args: string[]): Promise<{ code: number; said: string; printed: string }>;
   close(): Promise<void>;
 }
 
@@ -42,7 +42,8 @@ export async function bareDatabase(options: { platform: boolean }): Promise<Bare
         stdin: "null",
       }).output();
       const text = new TextDecoder();
-      return { code, said: text.decode(stdout) + text.decode(stderr) };
+      const printed = text.decode(stdout);
+      return { code, printed, said: printed + text.decode(stderr) };
     },
     close: async () => {
       await client.end({ timeout: 5 });

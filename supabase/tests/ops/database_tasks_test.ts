@@ -91,7 +91,7 @@ Deno.test({
     await sql("create table public.somebody_elses (id int)");
     const told = await task("verify", "--json", "-");
     assert.equal(told.code, 1);
-    const report = JSON.parse(told.said.slice(told.said.indexOf("{")));
+    const report = JSON.parse(told.printed);
     const found = report.findings.map((f: Record<string, string>) =>
       `${f["state"]} ${f["kind"]} ${f["name"]}`
     );
