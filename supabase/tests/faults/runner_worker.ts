@@ -21,14 +21,16 @@ const environment: Record<string, string> = {
 
 const host: RunnerHost = {
   admin: {
-    rpc: async (name: string, args: unknown) => {
-      const answer = await rpc(name, args);
-      // the driver's own codes for a lost connection reach supabase-js as a failed fetch
-      if (answer.error && !/^[0-9A-Z]{5}$/.test(answer.error.code ?? "")) {
-        return { ...answer, error: { message: `connection: ${answer.error.message}` } };
-      }
-      return answer;
-    },
+    rpc: (name: string, args: unknown) => ({
+      abortSignal: async () => {
+        const answer = await rpc(name, args);
+        // the driver's own codes for a lost connection reach supabase-js as a failed fetch
+        if (answer.error && !/^[0-9A-Z]{5}$/.test(answer.error.code ?? "")) {
+          return { ...answer, error: { message: `connection: ${answer.error.message}` } };
+        }
+        return answer;
+      },
+    }),
     from: () => ({
       select: () => ({
         eq: async () => ({

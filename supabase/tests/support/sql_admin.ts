@@ -19,7 +19,7 @@ export function sqlAdmin(dbUrl: string, max = 4, role = "service_role"): SqlAdmi
   const quiet = { onnotice: () => {} };
   const sql = postgres(dbUrl, { max, connection: { role }, ...quiet });
   const isSet = new Map<string, boolean>();
-  const rpc = async (name: string, args: Record<string, unknown>) => {
+  const ask = async (name: string, args: Record<string, unknown>) => {
     try {
       let returnsSet = isSet.get(name);
       if (returnsSet === undefined) {
@@ -42,6 +42,11 @@ export function sqlAdmin(dbUrl: string, max = 4, role = "service_role"): SqlAdmi
       >;
       return { data: null, error: { code, message, details: detail, hint } };
     }
+  };
+  /** An answer that can be awaited as it is, or after a time limit was set, which is not needed here. */
+  const rpc = (name: string, args: Record<string, unknown>) => {
+    const answer = ask(name, args);
+    return Object.assign(answer, { abortSignal: () => answer });
   };
   return {
     admin: { rpc } as unknown as SupabaseClient<Database>,

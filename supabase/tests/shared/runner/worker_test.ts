@@ -14,13 +14,15 @@ function fakeHost(answers: Record<string, (args: Args, nth: number) => Answer>) 
   const unknown: unknown[] = [];
   const host = {
     admin: {
-      rpc: async (name: string, args: Args) => {
-        const nth = asked.filter((one) => one.name === name).length;
-        asked.push({ name, args });
-        await new Promise((resolve) => setTimeout(resolve, 5));
-        const { data = null, error = null } = answers[name]?.(args, nth) ?? {};
-        return { data, error };
-      },
+      rpc: (name: string, args: Args) => ({
+        abortSignal: async () => {
+          const nth = asked.filter((one) => one.name === name).length;
+          asked.push({ name, args });
+          await new Promise((resolve) => setTimeout(resolve, 5));
+          const { data = null, error = null } = answers[name]?.(args, nth) ?? {};
+          return { data, error };
+        },
+      }),
       from: () => ({
         select: () => ({
           eq: () =>
