@@ -247,9 +247,10 @@ fault(
         if (!isStore || refused === 2) return db.admin.rpc(name as never, args as never);
         // one call never arrives, of the other only the answer is lost
         const lost = { data: null, error: { message: "fetch failed", code: "" } };
-        return refused++ === 0
+        const answer = refused++ === 0
           ? Promise.resolve(lost)
           : db.admin.rpc(name as never, args as never).then(() => lost);
+        return Object.assign(answer, { abortSignal: () => answer });
       },
     };
     const counts = await seen(async () => {
