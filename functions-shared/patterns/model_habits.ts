@@ -9,9 +9,10 @@ export interface ModelHabits {
 }
 
 /**
- * `use-lite-512` is measured (supabase/tests/shared/patterns: hand-written paraphrases, the even
- * half tuned, the odd half judged). For stronger models words stay below 1/6: letters that differ by
- * .4, the widest gap of a lexical trap, then cannot outweigh a difference of .08 in cosine.
+ * `use-lite-512` is tuned on 40 hand-written paraphrases (supabase/tests/shared/patterns) that were
+ * all seen while tuning; the others are judgement, not measurement. For stronger models words stay
+ * below 1/6: letters that differ by .4, the widest gap of a lexical trap, then cannot outweigh a
+ * difference of .08 in cosine.
  */
 const HABITS: [RegExp, ModelHabits][] = [
   [/^use-lite-512$/, { words: 0.4, same: 0.45 }],
