@@ -62,17 +62,34 @@ export async function openForSealing(
   return { id: key.id, cipher, mac };
 }
 
+/** Data keys a ring has opened, so that a run that uses a credential again unwraps only once. */
+const opened = new WeakMap<Keyring, Map<string, Promise<CryptoKey>>>();
+const MAX_OPENED = 256;
+
 /**
  * Opens a wrapped data key for reading: the AES-256-GCM key, for decrypting only. Throws as above.
+ *
+ * The newest few are kept with the ring that opened them, as keys that cannot be read back; the
+ * wrapped text still has to come from the database each time, so a shredded key opens nothing.
  */
-export async function openForUnsealing(
+export function openForUnsealing(
   ring: Keyring,
   userId: string,
   key: WrappedDataKey,
 ): Promise<CryptoKey> {
-  const bytes = await unwrap(ring, userId, key);
-  const cipher = await importCipher(bytes, "decrypt");
-  bytes.fill(0);
+  const kept = opened.get(ring) ?? new Map<string, Promise<CryptoKey>>();
+  opened.set(ring, kept);
+  const name = [userId.toLowerCase(), key.id, key.wrapped_key].join(" ");
+  const known = kept.get(name);
+  if (known !== undefined) return known;
+  const cipher = unwrap(ring, userId, key).then(async (bytes) => {
+    const imported = await importCipher(bytes, "decrypt");
+    bytes.fill(0);
+    return imported;
+  });
+  kept.set(name, cipher);
+  cipher.catch(() => kept.delete(name));
+  if (kept.size > MAX_OPENED) kept.delete(kept.keys().next().value!);
   return cipher;
 }
 
