@@ -141,6 +141,9 @@ browserTest(
       `<p id="p">some words to select</p><button id="s" onclick="setTimeout(() => window.scrollBy(0, 50), 50)">More</button><div style="height:3000px"></div>`,
       async (page, seen, think) => {
         await page.dblclick("#p");
+        // the browser says so in its own time, which the page's clock does not move
+        await page.waitForFunction("String(getSelection()) !== ''");
+        await page.waitForTimeout(50);
         await think(4000);
         await page.click("#s");
         await page.clock.runFor(60);
