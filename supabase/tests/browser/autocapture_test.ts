@@ -142,8 +142,7 @@ browserTest(
       async (page, seen, think) => {
         await page.dblclick("#p");
         // the browser says so in its own time, which the page's clock does not move
-        await page.waitForFunction("String(getSelection()) !== ''");
-        await page.waitForTimeout(50);
+        await page.waitForTimeout(300);
         await think(4000);
         await page.click("#s");
         await page.clock.runFor(60);
