@@ -90,7 +90,7 @@ async function testFiles(paths: string[]): Promise<string[]> {
 }
 
 /** Runs one file, shows what it printed, and adds up its summary; a crash counts as a failure. */
-async function runFile(file: string, attempt = 1): Promise<void> {
+async function runFile(file: string): Promise<void> {
   const child = new Deno.Command(Deno.execPath(), {
     args: ["test", "-A", "--no-check", ...(flags.filter ? ["--filter", flags.filter] : []), file],
     cwd: ROOT,
@@ -103,11 +103,6 @@ async function runFile(file: string, attempt = 1): Promise<void> {
   clearTimeout(tooLong);
   const printed = new TextDecoder().decode(stdout) + new TextDecoder().decode(stderr);
   console.log(printed.trim().replace(/\n(\s*\n)+/g, "\n"));
-  if (!success && attempt === 1 && file.includes("/browser/")) {
-    // a real browser on a busy machine may be late once; twice is a failure
-    console.log(`${file}: once more`);
-    return await runFile(file, 2);
-  }
   const counts = [...printed.matchAll(SUMMARY)].at(-1);
   total.passed += Number(counts?.[1] ?? 0);
   total.failed += Number(counts?.[2] ?? 0);
