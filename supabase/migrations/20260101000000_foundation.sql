@@ -119,3 +119,37 @@ revoke all on function
 grant execute on function
   private.invoking_role(), private.is_service(), private.acting_user(uuid), private.required_user(uuid)
   to authenticated, service_role;
+
+-- Migrations end with one of these. Every function is closed by name, whatever the project's default
+-- privileges gave; those that people may call too are granted after.
+create or replace function private.close_functions(p_names text[]) returns void
+language plpgsql set search_path = '' as $$
+declare
+  v_function regprocedure;
+begin
+  for v_function in
+    select p.oid::regprocedure from pg_catalog.pg_proc p
+    where p.pronamespace in ('public'::regnamespace, 'private'::regnamespace) and p.proname = any (p_names)
+  loop
+    execute format('revoke all on function %s from public, anon, authenticated', v_function);
+  end loop;
+end $$;
+comment on function private.close_functions(text[]) is
+  'For migrations: nobody but the owner, and the service where granted, calls the functions of these names.';
+
+create or replace function private.open_to_server(p_names text[]) returns void
+language plpgsql set search_path = '' as $$
+declare
+  v_function regprocedure;
+begin
+  perform private.close_functions(p_names);
+  for v_function in
+    select p.oid::regprocedure from pg_catalog.pg_proc p
+    where p.pronamespace in ('public'::regnamespace, 'private'::regnamespace) and p.proname = any (p_names)
+  loop
+    execute format('grant execute on function %s to service_role', v_function);
+  end loop;
+end $$;
+comment on function private.open_to_server(text[]) is
+  'For migrations: the service calls the functions of these names, and nobody else.';
+revoke all on function private.close_functions(text[]), private.open_to_server(text[]) from public, anon, authenticated;

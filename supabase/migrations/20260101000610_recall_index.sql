@@ -1,0 +1,361 @@
+-- Recall, the index: the side table that searches read, and the triggers that keep it true.
+
+create table private.recall_vectors (
+  vid bigint generated always as identity primary key,
+  -- no foreign keys: only triggers write here, and a check would cost as much as the insert
+  user_id uuid not null,
+  model_id smallint not null,
+  source smallint not null,
+  source_id uuid not null,
+  code bit(1536) not null,
+  facets bigint not null,
+  contexts jsonb,
+  words bigint[] not null,
+  e extensions.halfvec(1536) not null,
+  unique (source_id, model_id, source)
+) with (
+  -- keep the 3 KB half vector inline, two rows a page: a re-rank is one page read, not five
+  toast_tuple_target = 8160,
+  -- index-only scans live from the visibility map
+  autovacuum_vacuum_insert_threshold = 500,
+  autovacuum_vacuum_insert_scale_factor = 0.01,
+  autovacuum_vacuum_scale_factor = 0.02
+);
+comment on table private.recall_vectors is
+  'Search copies of embeddings, one per row and model. Kept true by triggers on behavior_patterns and memories.';
+comment on column private.recall_vectors.source is '1 = behavior_patterns, 2 = memories.';
+comment on column private.recall_vectors.code is 'Sign bits of the embedding: 192 bytes that rank by Hamming distance.';
+comment on column private.recall_vectors.facets is
+  'Superimposed code (two bits a fact) of the contexts: a filter on directory, project_type, branch or files that asks for a bit not set here cannot match.';
+comment on column private.recall_vectors.contexts is
+  'The contexts with files under files_touched, as an array; null when empty. Decides a filter that the facets let pass.';
+comment on column private.recall_vectors.words is 'Hashes of the words, salted by user: an inverted index per tenant.';
+comment on column private.recall_vectors.e is 'The embedding, unit length, half precision.';
+
+-- one user's codes lie side by side here whatever order rows arrived in
+create index recall_vectors_code_idx on private.recall_vectors (user_id, model_id, source) include (code, facets, vid);
+create index recall_vectors_words_idx on private.recall_vectors using gin (words);
+
+create table private.recall_receipts (
+  user_id uuid not null references auth.users (id) on delete cascade,
+  recall_id uuid not null,
+  pattern_ids uuid[] not null,
+  created_at timestamptz not null default now(),
+  counted_at timestamptz,
+  primary key (user_id, recall_id)
+);
+comment on table private.recall_receipts is
+  'What a recall handed out. Counted later, in batches, exactly once per recall id.';
+create index recall_receipts_uncounted_idx on private.recall_receipts (created_at) where counted_at is null;
+create index recall_receipts_counted_at_idx on private.recall_receipts (counted_at) where counted_at is not null;
+
+-- contexts as one JSON array, each with its files under the seed's name for them
+create function private.recall_contexts(p_context jsonb, p_others jsonb default null) returns jsonb
+language plpgsql immutable set search_path = '' as $$
+begin
+  if p_others is null or p_others = '[]'::jsonb then
+    if p_context is null or p_context = '{}'::jsonb then
+      return null;
+    elsif not p_context ? 'files' then
+      return pg_catalog.jsonb_build_array(p_context);
+    end if;
+  end if;
+  return (
+    select pg_catalog.jsonb_agg(
+      case when pg_catalog.jsonb_typeof(c.value) = 'object' and c.value ? 'files' then
+        (c.value - 'files') || pg_catalog.jsonb_build_object(
+          'files_touched', coalesce(c.value -> 'files_touched', '[]'::jsonb) || (c.value -> 'files'))
+      else c.value end)
+    from pg_catalog.jsonb_array_elements(pg_catalog.jsonb_build_array(p_context) || coalesce(p_others, '[]'::jsonb)) c);
+end $$;
+comment on function private.recall_contexts(jsonb, jsonb) is
+  'A row''s contexts as one array with files and files_touched as the same key; null when there is nothing to filter by.';
+
+create function private.recall_facets(p_contexts jsonb) returns bigint
+language plpgsql immutable set search_path = '' as $$
+declare
+  v_context jsonb;
+  v_text text;
+  v_hash bigint;
+  v_facets bigint := 0;
+begin
+  if p_contexts is null then
+    return 0;
+  end if;
+  for i in 0..pg_catalog.jsonb_array_length(p_contexts) - 1 loop
+    v_context := p_contexts -> i;
+    for v_key in 1..3 loop
+      v_text := case v_key when 1 then 'directory' when 2 then 'project_type' else 'branch' end;
+      -- texts only: jsonb compares numbers by value, so 1 and 1.0 match but read differently
+      if pg_catalog.jsonb_typeof(v_context -> v_text) = 'string' then
+        v_hash := pg_catalog.hashtextextended(v_context ->> v_text, v_key);
+        v_facets := v_facets | (1::bigint << (v_hash & 63)::int) | (1::bigint << ((v_hash >> 6) & 63)::int);
+      end if;
+    end loop;
+    if pg_catalog.jsonb_typeof(v_context -> 'files_touched') = 'array' then
+      v_facets := v_facets | coalesce((
+        select pg_catalog.bit_or((1::bigint << (h.hash & 63)::int) | (1::bigint << ((h.hash >> 6) & 63)::int))
+        from pg_catalog.jsonb_array_elements(v_context -> 'files_touched') f
+        cross join lateral (select pg_catalog.hashtextextended(f.value #>> '{}', 4) as hash) h
+        where pg_catalog.jsonb_typeof(f.value) = 'string'), 0);
+    end if;
+  end loop;
+  return v_facets;
+end $$;
+comment on function private.recall_facets(jsonb) is
+  'The superimposed code of an array of contexts: directory, project_type, branch and files.';
+
+create function private.recall_words(p_user_id uuid, p_text text) returns bigint[]
+language plpgsql immutable set search_path = '' as $$
+declare
+  v_salt bigint := pg_catalog.uuid_hash_extended(p_user_id, 0);
+begin
+  return array(
+    select pg_catalog.hashtextextended(w, v_salt)
+    from pg_catalog.unnest(pg_catalog.tsvector_to_array(
+      pg_catalog.to_tsvector('pg_catalog.simple', pg_catalog.left(p_text, 4000)))) w);
+end $$;
+comment on function private.recall_words(uuid, text) is 'Hashes of a text''s words, salted by user.';
+
+-- option A's content: JSON with a trigger, or a plain note
+create function private.memory_procedure(p_content text) returns jsonb
+language plpgsql immutable set search_path = '' as $$
+declare
+  v_json jsonb;
+begin
+  if pg_catalog.left(p_content, 1) = '{' then
+    v_json := p_content::jsonb;
+    if pg_catalog.jsonb_typeof(v_json -> 'trigger') = 'string' and v_json ->> 'trigger' <> '' then
+      return pg_catalog.jsonb_build_object(
+        'trigger', v_json ->> 'trigger',
+        'actions', case when pg_catalog.jsonb_typeof(v_json -> 'actions') = 'array' then v_json -> 'actions' else '[]'::jsonb end,
+        'outcome', coalesce(v_json ->> 'final_outcome', v_json ->> 'outcome'));
+    end if;
+  end if;
+  return pg_catalog.jsonb_build_object('trigger', p_content, 'actions', '[]'::jsonb, 'outcome', null);
+exception when others then
+  -- not JSON after all, or JSON that jsonb cannot hold: a note like any other
+  return pg_catalog.jsonb_build_object('trigger', p_content, 'actions', '[]'::jsonb, 'outcome', null);
+end $$;
+comment on function private.memory_procedure(text) is
+  'A memory read as a procedure: {trigger, actions, outcome}; a plain note is all trigger.';
+
+create function private.action_sequence(p_actions jsonb) returns text[]
+language plpgsql immutable set search_path = '' as $$
+begin
+  return array(
+    select coalesce(a.value ->> 'tool', a.value ->> 'type', a.value ->> 'name', a.value ->> 'action', a.value #>> '{}')
+    from pg_catalog.jsonb_array_elements(p_actions) with ordinality a
+    order by a.ordinality limit 64);
+end $$;
+comment on function private.action_sequence(jsonb) is 'The names of the first 64 actions, in order.';
+
+-- before a row is stored: a vector must be one, and a changed text has lost its vector
+create function private.prepare_behavior_pattern() returns trigger
+language plpgsql security definer set search_path = '' as $$
+begin
+  if tg_op = 'UPDATE' and new.trigger is distinct from old.trigger and coalesce(
+    new.trigger_embedding operator(extensions.=) old.trigger_embedding,
+    old.trigger_embedding is null and new.trigger_embedding is null) then
+    new.trigger_embedding := null;
+  end if;
+  if new.trigger_embedding is null then
+    new.embedding_model := null;
+    return new;
+  end if;
+  perform private.checked_embedding(new.trigger_embedding);
+  new.embedding_model := private.known_model(new.embedding_model);
+  return new;
+end $$;
+comment on function private.prepare_behavior_pattern() is
+  'Trigger: checks the vector, names its model, drops it when the text changed.';
+
+create function private.prepare_memory() returns trigger
+language plpgsql security definer set search_path = '' as $$
+begin
+  if tg_op = 'UPDATE' and new.content is distinct from old.content and coalesce(
+    new.embedding operator(extensions.=) old.embedding, old.embedding is null and new.embedding is null) then
+    new.embedding := null;
+  end if;
+  if new.embedding is null then
+    new.embedding_model := null;
+    return new;
+  end if;
+  perform private.checked_embedding(new.embedding);
+  new.embedding_model := private.known_model(new.embedding_model);
+  return new;
+end $$;
+comment on function private.prepare_memory() is
+  'Trigger: checks the vector, names its model, drops it when the text changed.';
+
+-- the two tables as the index sees them
+create view private.recall_sources with (security_invoker = true) as
+  select 1::smallint as source, p.id as source_id, p.user_id, p.embedding_model, p.trigger_embedding as embedding,
+    p.trigger as body, array_to_string(p.trigger || p.aliases, ' ') as words,
+    private.recall_contexts(p.context, p.other_contexts) as contexts
+  from public.behavior_patterns p
+  union all
+  select 2::smallint, m.id, m.user_id, m.embedding_model, m.embedding,
+    left(private.memory_procedure(m.content) ->> 'trigger', 8000),
+    left(private.memory_procedure(m.content) ->> 'trigger', 8000),
+    private.recall_contexts(case when jsonb_typeof(m.metadata -> 'context') = 'object' then m.metadata -> 'context' end)
+  from public.memories m;
+comment on view private.recall_sources is
+  'behavior_patterns and memories in one shape: what is embedded (body), its words and its contexts.';
+revoke all on private.recall_sources from public, anon, authenticated, service_role;
+
+create function private.index_new_patterns() returns trigger
+language plpgsql security definer set search_path = '' as $$
+begin
+  -- as index_recall_row does, for a whole statement at once; spelled out, because every call of a
+  -- function costs more here than its work
+  insert into private.recall_vectors (user_id, model_id, source, source_id, code, facets, contexts, words, e)
+  select n.user_id,
+    coalesce((select m.id from private.embedding_models m where m.name = n.embedding_model),
+      private.embedding_model_id(n.embedding_model)),
+    1, n.id, extensions.binary_quantize(n.trigger_embedding)::bit(1536),
+    case when n.context = '{}'::jsonb and n.other_contexts = '[]'::jsonb then 0
+      else private.recall_facets(private.recall_contexts(n.context, n.other_contexts)) end,
+    case when n.context = '{}'::jsonb and n.other_contexts = '[]'::jsonb then null
+      else private.recall_contexts(n.context, n.other_contexts) end,
+    array(select pg_catalog.hashtextextended(w, pg_catalog.uuid_hash_extended(n.user_id, 0))
+      from pg_catalog.unnest(pg_catalog.tsvector_to_array(
+        pg_catalog.to_tsvector('pg_catalog.simple', pg_catalog.left(n.trigger, 4000)))) w),
+    extensions.l2_normalize(case when extensions.vector_norm(n.trigger_embedding) = 0
+      then private.checked_embedding(n.trigger_embedding) else n.trigger_embedding end)::extensions.halfvec(1536)
+  from new_rows n where n.trigger_embedding is not null;
+  return null;
+end $$;
+comment on function private.index_new_patterns() is 'Trigger: puts inserted patterns into the search index, one statement at a time.';
+
+create function private.index_new_memories() returns trigger
+language plpgsql security definer set search_path = '' as $$
+begin
+  perform private.index_recall_row(2::smallint, n.id) from new_rows n where n.embedding is not null;
+  return null;
+end $$;
+comment on function private.index_new_memories() is 'Trigger: puts inserted memories into the search index.';
+
+create function private.index_recall_row(p_source smallint, p_source_id uuid) returns boolean
+language plpgsql security definer set search_path = '' as $$
+declare
+  v_model smallint;
+  v_row record;
+begin
+  if p_source = 1 then
+    select s.* into v_row from private.recall_sources s where s.source = 1 and s.source_id = p_source_id;
+  else
+    select s.* into v_row from private.recall_sources s where s.source = 2 and s.source_id = p_source_id;
+  end if;
+  if v_row.embedding is null then
+    delete from private.recall_vectors v where v.source = p_source and v.source_id = p_source_id;
+    return false;
+  end if;
+  v_model := private.embedding_model_id(v_row.embedding_model);
+  insert into private.recall_vectors as v (user_id, model_id, source, source_id, code, facets, contexts, words, e)
+  values (v_row.user_id, v_model, p_source, p_source_id,
+    extensions.binary_quantize(v_row.embedding)::bit(1536), private.recall_facets(v_row.contexts), v_row.contexts,
+    private.recall_words(v_row.user_id, v_row.words), extensions.l2_normalize(v_row.embedding)::extensions.halfvec(1536))
+  on conflict (source_id, model_id, source) do update set
+    user_id = excluded.user_id, code = excluded.code, facets = excluded.facets, contexts = excluded.contexts,
+    words = excluded.words, e = excluded.e;
+  -- the vector of the model being moved to may stay: the same text, another model
+  delete from private.recall_vectors v
+  where v.source = p_source and v.source_id = p_source_id and v.model_id <> v_model
+    and v.model_id is distinct from (select s.target_id from private.embedding_state s);
+  return true;
+end $$;
+comment on function private.index_recall_row(smallint, uuid) is
+  'Makes the search index true for one row; false when the row has no vector and therefore no entry.';
+
+create function private.reindex_pattern() returns trigger
+language plpgsql security definer set search_path = '' as $$
+begin
+  if new.trigger is distinct from old.trigger or new.user_id is distinct from old.user_id
+    or new.id is distinct from old.id then
+    delete from private.recall_vectors v where v.source = 1 and v.source_id = old.id;
+  end if;
+  perform private.index_recall_row(1::smallint, new.id);
+  return null;
+end $$;
+comment on function private.reindex_pattern() is 'Trigger: keeps the search index true when a pattern''s meaning changes.';
+
+create function private.reindex_memory() returns trigger
+language plpgsql security definer set search_path = '' as $$
+begin
+  if new.content is distinct from old.content or new.user_id is distinct from old.user_id
+    or new.id is distinct from old.id then
+    delete from private.recall_vectors v where v.source = 2 and v.source_id = old.id;
+  end if;
+  perform private.index_recall_row(2::smallint, new.id);
+  return null;
+end $$;
+comment on function private.reindex_memory() is 'Trigger: keeps the search index true when a memory''s meaning changes.';
+
+create function private.unindex_recall_rows() returns trigger
+language plpgsql security definer set search_path = '' as $$
+begin
+  if tg_op = 'TRUNCATE' then
+    delete from private.recall_vectors v where v.source = tg_argv[0]::smallint;
+  else
+    delete from private.recall_vectors v using old_rows o
+    where v.source_id = o.id and v.source = tg_argv[0]::smallint;
+  end if;
+  return null;
+end $$;
+comment on function private.unindex_recall_rows() is 'Trigger: deleted rows leave the search index.';
+
+-- the seed's name
+create function public.update_behavior_pattern_timestamp() returns trigger
+language plpgsql set search_path = '' as $$
+begin
+  new.updated_at := pg_catalog.now();
+  return new;
+end $$;
+comment on function public.update_behavior_pattern_timestamp() is
+  'Trigger named by seed 001: stamps updated_at with the database clock.';
+
+create trigger behavior_patterns_updated_at before update on public.behavior_patterns
+  for each row execute function public.update_behavior_pattern_timestamp();
+-- only where the model has to be filled in; index_new_patterns checks the rest a statement at a time
+create trigger behavior_patterns_prepare_insert before insert on public.behavior_patterns
+  for each row when ((new.trigger_embedding is null) <> (new.embedding_model is null)) execute function private.prepare_behavior_pattern();
+create trigger behavior_patterns_prepare_update
+  before update of trigger, trigger_embedding, embedding_model on public.behavior_patterns
+  for each row execute function private.prepare_behavior_pattern();
+create trigger behavior_patterns_index_insert after insert on public.behavior_patterns
+  referencing new table as new_rows for each statement execute function private.index_new_patterns();
+create trigger behavior_patterns_index_update
+  after update of id, user_id, trigger, trigger_embedding, embedding_model, context, other_contexts, aliases
+  on public.behavior_patterns for each row execute function private.reindex_pattern();
+create trigger behavior_patterns_index_delete after delete on public.behavior_patterns
+  referencing old table as old_rows for each statement execute function private.unindex_recall_rows('1');
+create trigger behavior_patterns_index_truncate after truncate on public.behavior_patterns
+  for each statement execute function private.unindex_recall_rows('1');
+
+create trigger memories_updated_at before update on public.memories
+  for each row execute function private.set_updated_at();
+create trigger memories_prepare before insert or update of content, embedding, embedding_model on public.memories
+  for each row execute function private.prepare_memory();
+create trigger memories_index_insert after insert on public.memories
+  referencing new table as new_rows for each statement execute function private.index_new_memories();
+create trigger memories_index_update after update of id, user_id, content, embedding, embedding_model on public.memories
+  for each row execute function private.reindex_memory();
+create trigger memories_index_context after update of metadata on public.memories
+  for each row when (old.metadata -> 'context' is distinct from new.metadata -> 'context')
+  execute function private.reindex_memory();
+create trigger memories_index_delete after delete on public.memories
+  referencing old table as old_rows for each statement execute function private.unindex_recall_rows('2');
+create trigger memories_index_truncate after truncate on public.memories
+  for each statement execute function private.unindex_recall_rows('2');
+
+alter table private.recall_vectors enable row level security;
+alter table private.recall_receipts enable row level security;
+revoke all on private.recall_vectors, private.recall_receipts from public, anon, authenticated;
+create policy recall_vectors_all_server on private.recall_vectors for all to service_role using (true) with check (true);
+create policy recall_receipts_all_server on private.recall_receipts for all to service_role using (true) with check (true);
+
+select private.open_to_server('{
+  recall_contexts,recall_facets,recall_words,memory_procedure,action_sequence,prepare_behavior_pattern,
+  prepare_memory,index_new_patterns,index_new_memories,index_recall_row,reindex_pattern,reindex_memory,
+  unindex_recall_rows,update_behavior_pattern_timestamp}');

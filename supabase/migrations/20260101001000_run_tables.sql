@@ -1,0 +1,160 @@
+-- Engine: durable agent graphs in plain SQL.
+--
+-- One call per step. A worker holds a task, does it (a model, a tool), and says how it went:
+-- `advance(run, epoch, seq, outcome)`. In that one transaction the engine fences the report, records
+-- the step once, reduces the output into the state, walks everything that needs no worker (routers,
+-- joins, timers, ends), writes the ledger and the logs, renews the lease and hands back the next
+-- task. A worker that loops on the reply drives a whole run with steps + 1 statements, no session
+-- state and nothing to listen to, so it works through a transaction pooler and over HTTP.
+--
+-- Leases. A claim raises the run's `lease_epoch` and moves `due_at` to the end of the lease; whoever
+-- reports under an older epoch is refused. `due_at` is the only clock of a run: reached = anybody
+-- may claim it. The same column is a lease's end, a retry's turn, a timer, a deadline; it is null
+-- for runs that are finished or wait for somebody, and so the one index a claim reads holds live
+-- work only. A lease is written anew when less than half of it is left: a step that leaves `due_at`
+-- alone changes no indexed column, so PostgreSQL updates the checkpoint in place (HOT).
+--
+-- The cursor (`mira_workflow_state.cursor`) is the program counter:
+--   o  open steps by sequence number: {n: node, f: event that opened it, a: attempt, i: epoch that
+--      has it, k: what a step waits for when no worker is needed (human, signal, timer, map, child),
+--      at: when it is due, c: calls recorded inside it}
+--   j  joins that were reached and wait;  q  nodes to enter when the run is first claimed
+-- Sequence numbers name steps (`run:seq` is the idempotency key of a step's side effects), event
+-- numbers count what was recorded, without gaps and in commit order, for whoever follows the run.
+--
+-- Joins wait for every predecessor that was activated and for no other: a join that was reached
+-- fires as soon as no open step and no other reached join can still lead to it (its `feeders`,
+-- computed when the version was frozen). Branches a router did not take therefore never block, and
+-- loops need no special case. Two joins that could feed one another: the first reached goes first.
+--
+-- Fan-out (`map`) keeps its items in rows of their own. Workers take and return them in batches;
+-- a batch costs two updates and one decrement of the map's counter, and the run's row is locked
+-- once, by the batch that brings the counter to zero.
+--
+-- Signals are inserted first and matched second, from both sides: a sender inserts, then locks the
+-- run and looks for a waiting step; a step that begins to wait looks into the mailbox under the same
+-- lock. One of the two always sees the other. Locks are taken child before parent, everywhere.
+--
+-- The files of the engine follow a step's way: run_state (values), run_records (what is written
+-- beside the checkpoint), run_moves (walking the graph), run_claims, run_starts, run_advances,
+-- run_steering (answers, signals, forks), run_reading, run_faces (the doors).
+--
+-- Tables of steps and items carry no foreign key to the run: the check would cost every step an
+-- extra row lock. Triggers on the run's deletion take them along instead.
+
+create table private.run_steps (
+  run_id uuid not null,
+  event int not null,
+  seq int not null,
+  node int not null,
+  opened int not null,
+  attempt smallint not null,
+  kind text not null,
+  duration_ms int,
+  created_at timestamptz not null default now(),
+  output jsonb,
+  error jsonb,
+  usage jsonb,
+  call jsonb,
+  primary key (run_id, event)
+);
+comment on table private.run_steps is
+  'What happened in a run, one row per event: step done, step failed, retry, call inside a step, began to wait.';
+comment on column private.run_steps.kind is 'step (done), failed (for good), retry, call (inside a step), waiting (began to).';
+comment on column private.run_steps.opened is 'The event that opened the step; a fork finds the steps open at any moment with it.';
+comment on column private.run_steps.call is '{index, kind: model|tool, name, input, output, error, duration_ms}: replayed, not repeated, after a crash.';
+
+create table private.run_maps (
+  run_id uuid not null references public.mira_workflow_state (id) on delete cascade,
+  seq int not null,
+  user_id uuid not null references auth.users (id) on delete cascade,
+  version_id bigint not null,
+  node int not null,
+  total int not null,
+  batch int not null,
+  max_failures int not null,
+  is_open boolean not null default true,
+  remaining int not null,
+  failed int not null default 0,
+  tokens bigint not null default 0,
+  cost_micros bigint not null default 0,
+  primary key (run_id, seq)
+) with (fillfactor = 50);
+create index run_maps_user_id_idx on private.run_maps (user_id);
+create index run_maps_open_idx on private.run_maps (run_id) where is_open;
+comment on table private.run_maps is 'One row per fan-out: how many items are left, failed, and what they have spent.';
+
+create table private.run_items (
+  run_id uuid not null,
+  seq int not null,
+  idx int not null,
+  attempt smallint not null default 0,
+  due_at timestamptz default now(),
+  input jsonb,
+  output jsonb,
+  error jsonb,
+  primary key (run_id, seq, idx)
+) with (fillfactor = 70);
+create index run_items_live_idx on private.run_items (run_id, seq, idx) where due_at is not null;
+comment on table private.run_items is 'The items of a fan-out. due_at: claimable from then on (a lease''s end, a retry''s turn); null = done.';
+
+create table private.run_signals (
+  run_id uuid not null references public.mira_workflow_state (id) on delete cascade,
+  name text not null check (length(name) between 1 and 200),
+  dedup_id text not null check (length(dedup_id) between 1 and 255),
+  payload jsonb,
+  sent_at timestamptz not null default clock_timestamp(),
+  consumed_seq int,
+  primary key (run_id, name, dedup_id)
+);
+create index run_signals_unread_idx on private.run_signals (run_id, name, sent_at) where consumed_seq is null;
+comment on table private.run_signals is 'The mailbox of a run: a signal may come before, during or after its wait, and twice.';
+
+create table private.user_limits (
+  user_id uuid primary key references auth.users (id) on delete cascade,
+  max_running int check (max_running > 0),
+  day_tokens bigint check (day_tokens >= 0),
+  day_cost_micros bigint check (day_cost_micros >= 0)
+);
+comment on table private.user_limits is 'What one user''s runs may use: runs at work at once, tokens and money per UTC day. No row, no limit.';
+
+create table private.user_spend (
+  user_id uuid not null references auth.users (id) on delete cascade,
+  day date not null,
+  tokens bigint not null default 0,
+  cost_micros bigint not null default 0,
+  primary key (user_id, day)
+) with (fillfactor = 50);
+comment on table private.user_spend is 'Tokens and money each user''s runs used, per UTC day.';
+
+alter table private.run_steps enable row level security;
+alter table private.run_maps enable row level security;
+alter table private.run_items enable row level security;
+alter table private.run_signals enable row level security;
+alter table private.user_limits enable row level security;
+alter table private.user_spend enable row level security;
+revoke all on private.run_steps, private.run_maps, private.run_items, private.run_signals,
+  private.user_limits, private.user_spend from public, anon, authenticated;
+grant select, insert, update, delete on private.run_steps, private.run_maps, private.run_items,
+  private.run_signals, private.user_limits, private.user_spend to service_role;
+create policy run_steps_all_service on private.run_steps for all to service_role using (true) with check (true);
+create policy run_maps_all_service on private.run_maps for all to service_role using (true) with check (true);
+create policy run_items_all_service on private.run_items for all to service_role using (true) with check (true);
+create policy run_signals_all_service on private.run_signals for all to service_role using (true) with check (true);
+create policy user_limits_all_service on private.user_limits for all to service_role using (true) with check (true);
+create policy user_spend_all_service on private.user_spend for all to service_role using (true) with check (true);
+
+create function private.delete_run_rows() returns trigger
+language plpgsql security definer set search_path = '' as $$
+begin
+  delete from private.run_steps s using gone where s.run_id = gone.id;
+  delete from private.run_items i using gone where i.run_id = gone.id;
+  return null;
+end $$;
+comment on function private.delete_run_rows() is 'Trigger: a deleted run takes its steps and items with it.';
+create trigger mira_workflow_state_delete_rows after delete on public.mira_workflow_state
+  referencing old table as gone for each statement execute function private.delete_run_rows();
+
+-- Nobody calls these but the server.
+select private.close_functions('{
+  delete_run_rows}');

@@ -1,0 +1,275 @@
+-- Engine, the queue: due and abandoned runs are claimed, users taking turns, and their tasks handed out.
+
+-- May one more run of this user and this workflow be at work? Serialised per limit, so that two
+-- claims cannot both take the last place.
+create function private.may_run(r public.mira_workflow_state) returns boolean
+language plpgsql set search_path = '' as $$
+declare
+  v_max int;
+begin
+  select (v.limits ->> 'max_running')::int into v_max from private.workflow_versions v where v.id = r.version_id;
+  if v_max is not null then
+    perform pg_advisory_xact_lock(hashtextextended('mira:running:' || coalesce(r.workflow_id::text, r.version_id::text), 0));
+    if (select count(*) from public.mira_workflow_state s where s.leased_at is not null and s.due_at > now()
+        and s.user_id = r.user_id and s.id <> r.id
+        and (s.workflow_id = r.workflow_id or (r.workflow_id is null and s.version_id = r.version_id))) >= v_max then
+      return false;
+    end if;
+  end if;
+  select l.max_running into v_max from private.user_limits l where l.user_id = r.user_id;
+  if v_max is not null then
+    perform pg_advisory_xact_lock(hashtextextended('mira:running:' || r.user_id::text, 0));
+    return (select count(*) from public.mira_workflow_state s
+      where s.leased_at is not null and s.due_at > now() and s.user_id = r.user_id and s.id <> r.id) < v_max;
+  end if;
+  return true;
+end $$;
+comment on function private.may_run(public.mira_workflow_state) is
+  'True when the workflow''s and the user''s limits on runs at work leave room for this one.';
+
+-- Claim one run that is due: new epoch, timers fired, ready steps issued. [] when it is not to be had.
+create function private.claim_run(p_run_id uuid, p_lease interval, p_item_batch int default null) returns jsonb
+language plpgsql set search_path = '' as $$
+declare
+  v_issued record;
+  r public.mira_workflow_state;
+  v_old text;
+  v_tasks jsonb;
+begin
+  -- by id alone: the planner must not be tempted by the index of live work
+  select * into r from public.mira_workflow_state where id = p_run_id for update skip locked;
+  if not found or r.due_at is null or r.due_at > now() then
+    return '[]';
+  end if;
+  v_old := r.status;
+  if not private.may_run(r) then
+    -- back in the queue, a little later, so that it does not stand in the way of runs that may go
+    update public.mira_workflow_state set due_at = now() + make_interval(secs => 0.5 + random()) where id = r.id;
+    return '[]';
+  end if;
+  if r.leased_at is not null then
+    r.stalls := r.stalls + 1;
+  end if;
+  r.lease_epoch := r.lease_epoch + 1;
+  r.leased_at := now();
+  r.due_at := now() + p_lease;
+  if r.stalls >= 5 then
+    r := private.fail_run(r, 'crash_loop', 'Abandoned five times in a row without finishing a step.');
+  else
+    r := private.wake(r);
+  end if;
+  if r.status not in ('failed', 'completed') then
+    v_issued := private.issue(r, p_lease);
+    r := v_issued.r;
+    v_tasks := v_issued.tasks;
+  end if;
+  r := private.save(r, v_old, p_lease);
+  return coalesce(v_tasks, '[]') || private.tasks_around(r, p_lease, p_item_batch);
+end $$;
+comment on function private.claim_run(uuid, interval, int) is
+  'Claims one due run and returns its tasks (and those of runs it woke); [] when it is locked, not due or over a limit.';
+
+-- What else came up in the same transaction: items of fan-outs, children just made, a parent to go on with.
+create function private.tasks_around(r public.mira_workflow_state, p_lease interval, p_item_batch int default null)
+returns jsonb
+language plpgsql set search_path = '' as $$
+declare
+  v_tasks jsonb := '[]';
+  v_task jsonb;
+  v_id uuid;
+  v_seq text;
+begin
+  if r.status in ('completed', 'failed', 'cancelled') then
+    if r.parent_run_id is not null then
+      v_tasks := private.claim_run(r.parent_run_id, p_lease, p_item_batch);
+    end if;
+    return v_tasks;
+  end if;
+  if not r.cursor @? '$.o.* ? (@.k == "map" || @.k == "child")' then
+    return v_tasks;
+  end if;
+  for v_seq in select key from jsonb_each(r.cursor -> 'o') where value ->> 'k' = 'map' order by key::int loop
+    v_task := private.take_items(r.id, v_seq::int, p_item_batch, p_lease);
+    if v_task is not null then
+      v_tasks := v_tasks || v_task;
+    end if;
+  end loop;
+  for v_id in select s.id from public.mira_workflow_state s
+    where s.parent_run_id = r.id and s.lease_epoch = 0 and s.due_at <= now()
+    order by s.parent_seq, s.parent_item limit coalesce(p_item_batch, 10) loop
+    v_tasks := v_tasks || private.claim_run(v_id, p_lease, p_item_batch);
+  end loop;
+  return v_tasks;
+end $$;
+comment on function private.tasks_around(public.mira_workflow_state, interval, int) is
+  'Tasks beside a run''s own: its fan-outs'' items, its new children''s, or its parent''s when it has ended.';
+
+create function private.reply(r public.mira_workflow_state, p_tasks jsonb, p_extra jsonb default '{}') returns jsonb
+language plpgsql stable set search_path = '' as $$
+declare
+  v_reply jsonb := jsonb_build_object('run_id', r.id, 'status', r.status, 'accepted', true, 'tasks', p_tasks);
+begin
+  if r.status in ('completed', 'failed', 'cancelled') then
+    v_reply := v_reply || jsonb_strip_nulls(jsonb_build_object('error', r.error));
+    if r.status = 'completed' then
+      v_reply := v_reply || jsonb_build_object('output', r.output);
+    end if;
+  elsif p_tasks = '[]' then
+    v_reply := v_reply || jsonb_strip_nulls(jsonb_build_object('waiting', private.waiting(r), 'wake_at', r.due_at));
+  end if;
+  return v_reply || p_extra;
+end $$;
+comment on function private.reply(public.mira_workflow_state, jsonb, jsonb) is 'The common answer: run, status, tasks, and output, error or what it waits for.';
+
+create function private.lease(p_ms int) returns interval
+language plpgsql immutable set search_path = '' as $$
+begin
+  return make_interval(secs => least(greatest(p_ms, 1000), 900000)::float8 / 1000);
+end $$;
+comment on function private.lease(int) is 'A lease of 1 second to 15 minutes.';
+
+-- The straight road of claiming: runs nobody has begun, that begin with a task and have no limit to be
+-- checked. However many there are, one statement leases them. The caller has locked them.
+create function private.claim_straight(p_ids uuid[], p_lease interval, out tasks jsonb, out claimed uuid[])
+language plpgsql set search_path = '' as $$
+begin
+  with ready as materialized (
+    select s.id, m.key, m.node, m.timeout_ms
+    from public.mira_workflow_state s
+    join private.workflow_versions v on v.id = s.version_id
+    join private.version_nodes n on n.version_id = v.id and n.key = v.start_key
+    join private.version_nodes m on m.version_id = v.id and m.key = n.sole_target
+    where s.id = any (p_ids) and s.status = 'pending' and (m.type = 'tool'
+        or m.type = 'llm' and s.max_tokens is null and s.max_cost_micros is null) and s.lease_epoch = 0 and s.due_at <= now()
+      and s.deadline_at is null and s.max_steps > 0 and v.limits ->> 'max_running' is null
+      and s.cursor = jsonb_build_object('o', '{}'::jsonb, 'q', jsonb_build_array(v.start_key))
+      and not exists (select from private.user_limits l where l.user_id = s.user_id)
+  ), taken as (
+    update public.mira_workflow_state s set lease_epoch = 1, leased_at = now(), due_at = now() + p_lease, status = 'running',
+      started_at = now(), updated_at = now(), current_node_id = (t.node ->> 'id')::uuid, steps_used = 1, next_seq = 2,
+      cursor = jsonb_build_object('o', jsonb_build_object('1', jsonb_build_object('n', t.key, 'f', 1, 'i', 1)))
+    from ready t where s.id = t.id
+    returning s.*, t.node, t.timeout_ms
+  ), ledger as (
+    update public.workflow_executions e set current_state = 'running', current_step = t.node ->> 'name', started_at = now(),
+      updated_at = now()
+    from taken t where e.id = t.id
+  ), history as (
+    update public.task_history h set status = 'running', started_at = now()
+    from taken t where h.user_id = t.user_id and h.id = t.id
+  )
+  select coalesce(jsonb_agg(jsonb_build_object('run_id', t.id, 'seq', 1, 'epoch', 1, 'attempt', 1, 'key', t.id::text || ':1',
+      'user_id', t.user_id, 'workflow_id', t.workflow_id, 'thread_id', t.thread_id, 'node', t.node, 'state', t.state_data,
+      'input', t.input, 'budget_left', jsonb_build_object('steps', t.max_steps - 1, 'tokens', t.max_tokens,
+        'cost_micros', t.max_cost_micros, 'time_ms', null),
+      'lease_until', now() + p_lease, 'deadline_at', now() + make_interval(secs => t.timeout_ms::float8 / 1000))
+      order by array_position(p_ids, t.id)), '[]'),
+    coalesce(array_agg(t.id), '{}')
+    into tasks, claimed from taken t;
+end $$;
+comment on function private.claim_straight(uuid[], interval) is
+  'Leases those of the locked runs that begin with a task and have no limit to check, in one statement; says which.';
+
+-- Claim due runs and open items, fairly: users take turns. The walk starts at a random user and
+-- skips from user to user through the index, so its cost does not grow with the backlog.
+create function private.claim_tasks(p_limit int, p_lease_ms int, p_item_batch int, p_user_id uuid, p_run_id uuid)
+returns jsonb
+language plpgsql security definer set search_path = '' as $$
+declare
+  v_lease interval := private.lease(p_lease_ms);
+  v_tasks jsonb := '[]';
+  v_task jsonb;
+  v_straight record;
+  v_from uuid := coalesce(p_user_id, gen_random_uuid());
+  v_user uuid := v_from;
+  v_wrapped boolean := false;
+  v_users uuid[] := '{}';
+  v_runs uuid[] := '{}';
+  v_run uuid;
+  v_claimed int := 0;
+  v_before int;
+  v_seen int := 0;
+  v_share int;
+  m record;
+begin
+  p_limit := least(greatest(p_limit, 1), 1000);
+  if p_run_id is not null then
+    v_tasks := private.claim_run(p_run_id, v_lease, p_item_batch);
+    v_claimed := jsonb_array_length(v_tasks);
+  else
+    -- what a worker left lying goes before what nobody has begun, whoever's it is
+    foreach v_run in array array(
+      select s.id from public.mira_workflow_state s
+      where s.leased_at is not null and s.due_at <= now() and (p_user_id is null or s.user_id = p_user_id)
+      order by s.due_at limit (p_limit + 1) / 2 for update skip locked) loop
+      v_tasks := v_tasks || private.claim_run(v_run, v_lease, p_item_batch);
+      v_claimed := v_claimed + 1;
+    end loop;
+  end if;
+  if p_user_id is not null then
+    v_users := array[p_user_id];
+  elsif p_run_id is null then
+    while cardinality(v_users) < p_limit loop
+      select s.user_id into v_user from public.mira_workflow_state s
+        where s.due_at is not null and s.user_id > v_user
+        order by s.user_id limit 1;
+      if v_user is null then
+        exit when v_wrapped;
+        v_wrapped := true;
+        v_user := '00000000-0000-0000-0000-000000000000';
+        continue;
+      end if;
+      exit when v_wrapped and v_user >= v_from;
+      v_seen := v_seen + 1;
+      exit when v_seen > 20 * p_limit;
+      if exists (select from public.mira_workflow_state s where s.user_id = v_user and s.due_at <= now()) then
+        v_users := v_users || v_user;
+      end if;
+    end loop;
+  end if;
+  -- two rounds: everybody's fair share, then whatever capacity is left
+  v_before := v_claimed;
+  for v_round in 1..2 loop
+    exit when cardinality(v_users) = 0 or v_claimed >= p_limit;
+    v_share := case v_round when 1 then ceil(p_limit::numeric / cardinality(v_users)) else p_limit end;
+    foreach v_user in array v_users loop
+      exit when v_claimed >= p_limit;
+      v_runs := v_runs || array(
+        select s.id from public.mira_workflow_state s
+        where s.user_id = v_user and s.due_at <= now() and s.id <> all (v_runs)
+        order by s.priority desc, s.due_at limit least(v_share, p_limit - v_claimed) for update skip locked);
+      v_claimed := v_before + cardinality(v_runs);
+    end loop;
+  end loop;
+  if v_runs <> '{}' then
+    v_straight := private.claim_straight(v_runs, v_lease);
+    v_tasks := v_tasks || v_straight.tasks;
+    foreach v_run in array v_runs loop
+      if v_run <> all (v_straight.claimed) then
+        v_tasks := v_tasks || private.claim_run(v_run, v_lease, p_item_batch);
+      end if;
+    end loop;
+  end if;
+  -- fan-outs under way, in no particular order
+  if v_claimed < p_limit then
+    for m in select rm.run_id, rm.seq from private.run_maps rm
+      where rm.is_open and (p_run_id is null or rm.run_id = p_run_id) and (p_user_id is null or rm.user_id = p_user_id)
+        and exists (select from private.run_items i where i.run_id = rm.run_id and i.seq = rm.seq and i.due_at <= now())
+      order by random() limit p_limit - v_claimed loop
+      v_task := private.take_items(m.run_id, m.seq, p_item_batch, v_lease);
+      if v_task is not null then
+        v_tasks := v_tasks || v_task;
+      end if;
+    end loop;
+  end if;
+  return jsonb_build_object('tasks', v_tasks);
+end $$;
+comment on function private.claim_tasks(int, int, int, uuid, uuid) is
+  'Tasks of up to p_limit due or abandoned runs, users taking turns, and item batches of fan-outs under way.';
+
+-- Nobody calls these but the server.
+select private.close_functions('{
+  may_run,claim_run,tasks_around,reply,lease,claim_straight,claim_tasks}');
+grant execute on function
+  private.claim_tasks(int, int, int, uuid, uuid), private.lease(int)
+  to service_role;

@@ -1,0 +1,210 @@
+-- Engine, the start: a run of a frozen version or of an inline graph, idempotent, and children.
+
+-- The row pair of a new run, in memory and in the ledger; the checkpoint is inserted by the caller.
+create function private.new_run(v private.workflow_versions, p_user_id uuid, p_input jsonb, p_options jsonb,
+  p_status text default 'pending', p_step text default null) returns public.mira_workflow_state
+language plpgsql set search_path = '' as $$
+declare
+  r public.mira_workflow_state;
+  v_budget jsonb := coalesce(v.limits -> 'budget', '{}');
+begin
+  r.id := private.ordered_uuid();
+  r.user_id := p_user_id;
+  r.workflow_id := v.workflow_id;
+  r.version_id := v.id;
+  r.depth := 0;
+  r.priority := least(greatest(coalesce((p_options ->> 'priority')::numeric::int, 5), 0), 9);
+  -- a caller may tighten the author's budget, not widen it
+  r.max_steps := least((v_budget ->> 'steps')::bigint, (p_options #>> '{budget,steps}')::bigint, 100000);
+  if not v_budget ? 'steps' and not coalesce(p_options -> 'budget', '{}') ? 'steps' then
+    r.max_steps := 1000;
+  end if;
+  r.max_tokens := least((v_budget ->> 'tokens')::bigint, (p_options #>> '{budget,tokens}')::bigint);
+  r.max_cost_micros := least((v_budget ->> 'cost_micros')::bigint, (p_options #>> '{budget,cost_micros}')::bigint);
+  r.deadline_at := now() + make_interval(secs =>
+    least((v_budget ->> 'time_ms')::float8, (p_options #>> '{budget,time_ms}')::float8) / 1000);
+  r.created_at := now();
+  r.updated_at := now();
+  r.lease_epoch := 0;
+  r.stalls := 0;
+  r.status := p_status;
+  r.started_at := case when p_status <> 'pending' then now() end;
+  r.steps_used := 0;
+  r.next_seq := 1;
+  r.last_event := 1;
+  r.tokens_used := 0;
+  r.cost_micros := 0;
+  r.input := coalesce(p_input, '{}');
+  r.state_data := case when jsonb_typeof(r.input) = 'object' then r.input else jsonb_build_object('input', r.input) end;
+  r.cursor := jsonb_build_object('o', '{}'::jsonb, 'q', jsonb_build_array(v.start_key));
+  r.due_at := now() + make_interval(secs => coalesce((p_options ->> 'delay_ms')::float8, 0) / 1000);
+  insert into public.workflow_executions (id, user_id, workflow_id, conversation_id, workflow_type, current_state,
+    current_step, started_at, participating_agents, workflow_config, execution_plan, created_at, updated_at)
+  values (r.id, p_user_id, v.workflow_id, p_options ->> 'conversation_id', v.name, p_status, p_step, r.started_at, v.agents,
+    jsonb_strip_nulls(jsonb_build_object('input', r.input, 'version', v.version, 'metadata', p_options -> 'metadata')),
+    jsonb_strip_nulls(jsonb_build_object('priority', r.priority, 'budget', p_options -> 'budget',
+      'parent_run_id', p_options -> 'parent_run_id', 'forked_from', p_options -> 'forked_from')), now(), now());
+  insert into public.task_history (id, user_id, execution_id, description, status, started_at)
+  values (r.id, p_user_id, r.id, v.name, p_status, r.started_at);
+  return r;
+end $$;
+comment on function private.new_run(private.workflow_versions, uuid, jsonb, jsonb, text, text) is
+  'A pending run of a version: ledger and history rows written, checkpoint returned for the caller to finish and insert.';
+
+create function private.insert_run(r public.mira_workflow_state) returns void
+language plpgsql set search_path = '' as $$
+begin
+  insert into public.mira_workflow_state select r.*;
+end $$;
+comment on function private.insert_run(public.mira_workflow_state) is 'Inserts a run''s checkpoint.';
+
+-- The version a start would use.
+create function private.current_version(p_workflow_id uuid, p_user_id uuid) returns private.workflow_versions
+language plpgsql set search_path = '' as $$
+declare
+  w public.mira_workflows;
+  v private.workflow_versions;
+begin
+  select * into w from public.mira_workflows where id = p_workflow_id and (p_user_id is null or user_id = p_user_id);
+  if not found then
+    raise exception using errcode = 'PT404', message = 'workflow_not_found', detail = 'There is no such workflow of yours.';
+  elsif not w.is_active then
+    raise exception using errcode = 'PT409', message = 'workflow_not_active',
+      detail = 'The workflow is a draft: activate it first.';
+  end if;
+  select * into v from private.workflow_versions where workflow_id = w.id and version = w.version;
+  if not found then
+    v := private.freeze_graph(w.user_id, w.id, private.draft_graph(w));
+  end if;
+  return v;
+end $$;
+comment on function private.current_version(uuid, uuid) is
+  'The frozen version of an active workflow. Errors: PT404 workflow_not_found, PT409 workflow_not_active, PT422 workflow_invalid.';
+
+create function private.start_run(p_user_id uuid, p_workflow_id uuid, p_workflow jsonb, p_input jsonb, p_thread_id uuid,
+  p_idempotency_key text, p_options jsonb, p_lease_ms int) returns jsonb
+language plpgsql security definer set search_path = '' as $$
+declare
+  v_issued record;
+  r public.mira_workflow_state;
+  v private.workflow_versions;
+  n private.version_nodes;
+  v_straight boolean;
+  v_user uuid := p_user_id;
+  v_tasks jsonb := '[]';
+  v_lease interval;
+  v_old text;
+  v_missing text;
+  u record;
+begin
+  if length(p_idempotency_key) > 255 then
+    raise exception using errcode = 'PT422', message = 'idempotency_key_invalid', detail = 'An idempotency key has at most 255 characters.';
+  elsif p_idempotency_key is not null then
+    select * into r from public.mira_workflow_state where user_id = v_user and idempotency_key = p_idempotency_key;
+    if found then
+      return private.reply(r, '[]', '{"created": false}');
+    end if;
+  end if;
+  if p_workflow_id is not null then
+    v := private.current_version(p_workflow_id, v_user);
+    v_user := coalesce(v_user, v.user_id);
+  elsif p_workflow is not null and v_user is not null then
+    v := private.freeze_graph(v_user, null, p_workflow);
+  else
+    raise exception using errcode = 'PT422', message = 'workflow_required',
+      detail = 'Name a workflow_id, or send a workflow (the service then names the user, too).';
+  end if;
+  if v.required <> '{}' then
+    select k into v_missing from unnest(v.required) k where not coalesce(p_input ? k, false) limit 1;
+    if v_missing is not null then
+      raise exception using errcode = 'PT422', message = 'input_invalid', detail = format('The input lacks "%s".', v_missing);
+    end if;
+  end if;
+  select * into u from private.user_left(v_user);
+  if u.tokens <= 0 or u.cost_micros <= 0 then
+    raise exception using errcode = 'PT402', message = 'user_budget_exceeded', detail = 'Today''s budget of this user is spent.';
+  end if;
+  begin
+    select m.* into n from private.version_nodes s
+      join private.version_nodes m on m.version_id = s.version_id and m.key = s.sole_target and m.type in ('tool', 'llm')
+      where s.version_id = v.id and s.key = v.start_key;
+    v_straight := found and p_lease_ms > 0 and not p_options ? 'delay_ms' and v.limits ->> 'max_running' is null
+      and not exists (select from private.user_limits l where l.user_id = v_user);
+    r := private.new_run(v, v_user, p_input, p_options, case when v_straight then 'running' else 'pending' end, n.node ->> 'name');
+    r.thread_id := p_thread_id;
+    r.idempotency_key := p_idempotency_key;
+    if v_straight and r.max_steps > 0 and r.deadline_at is null and (n.type = 'tool' or r.max_tokens is null and r.max_cost_micros is null) then
+      -- the first step is a worker's and nothing limits it: one insert, no move
+      v_lease := private.lease(p_lease_ms);
+      r.lease_epoch := 1;
+      r.leased_at := now();
+      r.due_at := now() + v_lease;
+      r.current_node_id := (n.node ->> 'id')::uuid;
+      r.steps_used := 1;
+      r.next_seq := 2;
+      r.cursor := jsonb_build_object('o', jsonb_build_object('1', jsonb_build_object('n', n.key, 'f', 1, 'i', 1)));
+      perform private.insert_run(r);
+      v_tasks := jsonb_build_array(private.task(r, n, 1, r.cursor #> '{o,1}', v_lease));
+    elsif p_lease_ms > 0 and r.due_at <= now() and private.may_run(r) then
+      v_lease := private.lease(p_lease_ms);
+      r.lease_epoch := 1;
+      r.leased_at := now();
+      r.due_at := now() + v_lease;
+      v_old := r.status;
+      perform private.insert_run(r);
+      r := private.wake(r);
+      if r.status not in ('failed', 'completed') then
+        v_issued := private.issue(r, v_lease);
+        r := v_issued.r;
+        v_tasks := v_issued.tasks;
+      end if;
+      r := private.save(r, v_old, v_lease);
+      v_tasks := v_tasks || private.tasks_around(r, v_lease);
+    else
+      perform private.insert_run(r);
+    end if;
+  exception when unique_violation then
+    -- the same key at the same moment: the other start is the one
+    select * into r from public.mira_workflow_state where user_id = v_user and idempotency_key = p_idempotency_key;
+    if not found then
+      raise;
+    end if;
+    return private.reply(r, '[]', '{"created": false}');
+  end;
+  return private.reply(r, v_tasks, '{"created": true}');
+end $$;
+comment on function private.start_run(uuid, uuid, jsonb, jsonb, uuid, text, jsonb, int) is
+  'Starts a run, or finds the one the same idempotency key started; with a lease the caller drives it at once.';
+
+create function private.create_child(p_parent public.mira_workflow_state, n private.version_nodes, p_seq int, p_item int,
+  p_input jsonb) returns void
+language plpgsql set search_path = '' as $$
+declare
+  c public.mira_workflow_state;
+begin
+  if p_parent.depth >= 8 then
+    raise exception using errcode = 'PT422', message = 'too_deep', detail = 'Sub-workflows nest at most 8 deep.';
+  end if;
+  c := private.new_run(private.current_version(
+      (case when p_item is null then n.node #>> '{config,workflow_id}' else n.node #>> '{config,each,config,workflow_id}' end)::uuid,
+      p_parent.user_id), p_parent.user_id, p_input,
+    jsonb_strip_nulls(jsonb_build_object('priority', p_parent.priority, 'parent_run_id', p_parent.id, 'budget', jsonb_strip_nulls(jsonb_build_object(
+      'tokens', greatest(p_parent.max_tokens - p_parent.tokens_used, 0),
+      'cost_micros', greatest(p_parent.max_cost_micros - p_parent.cost_micros, 0))))));
+  c.deadline_at := least(c.deadline_at, p_parent.deadline_at);
+  c.thread_id := p_parent.thread_id;
+  c.parent_run_id := p_parent.id;
+  c.parent_seq := p_seq;
+  c.parent_item := p_item;
+  c.depth := p_parent.depth + 1;
+  perform private.insert_run(c);
+end $$;
+comment on function private.create_child(public.mira_workflow_state, private.version_nodes, int, int, jsonb) is
+  'A pending run of a sub-workflow, within what its parent may still spend. Errors as private.current_version, PT422 too_deep.';
+
+-- Nobody calls these but the server.
+select private.close_functions('{
+  new_run,insert_run,current_version,start_run,create_child}');
+grant execute on function
+  private.start_run(uuid, uuid, jsonb, jsonb, uuid, text, jsonb, int)
+  to service_role;

@@ -1,0 +1,503 @@
+-- Engine, the step: reports are fenced, recorded once and answered with the next task; leases kept and given back.
+
+-- Advancing ---------------------------------------------------------------------------------------------------
+
+create function private.refusal(p_run_id uuid, p_status text, p_reason text, p_tasks jsonb default '[]') returns jsonb
+language sql immutable set search_path = '' as $$
+  select jsonb_build_object('run_id', p_run_id, 'status', p_status, 'accepted', false, 'reason', p_reason, 'tasks', p_tasks)
+$$;
+comment on function private.refusal(uuid, text, text, jsonb) is 'The answer to a report that changes nothing, and why.';
+
+-- The straight road: a step that succeeded with nothing to add, alone in its run, with one successor
+-- that is a task or the end. One read, one fenced write, and the same rows the long road writes; the fence is the
+-- event number, so no lock is taken ahead of the write. Null = take the long road.
+create function private.advance_straight(p_run_id uuid, p_epoch int, p_seq int, p_outcome jsonb, p_lease interval)
+returns jsonb
+language plpgsql security definer set search_path = '' as $$
+declare
+  f record;
+  v_key text := p_seq::text;
+  v_entry jsonb;
+  v_state jsonb;
+  v_next jsonb;
+  v_output jsonb := p_outcome -> 'output';
+  v_arguments jsonb := p_outcome -> 'arguments';
+  v_ms int := greatest((p_outcome ->> 'duration_ms')::numeric, 0);
+  v_now timestamptz := now();
+begin
+  select s.user_id, s.workflow_id, s.thread_id, s.input, s.state_data, s.cursor, s.due_at, s.steps_used, s.max_steps, s.last_event,
+    s.next_seq, s.deadline_at, s.leased_at, s.status, s.lease_epoch, s.max_tokens, s.tokens_used, s.max_cost_micros, s.cost_micros, s.started_at,
+    n.key, n.type, n.node ->> 'name' as name, n.node #>> '{config,tool}' as tool, n.output_key, n.reducer,
+    m.key as m_key, m.node as m_node, m.type as m_type, m.timeout_ms as m_timeout_ms
+    into f
+  from public.mira_workflow_state s
+  join private.version_nodes n on n.version_id = s.version_id and n.key = (s.cursor #>> array['o', v_key, 'n'])::int
+  join private.version_nodes m on m.version_id = s.version_id and m.key = n.sole_target
+  where s.id = p_run_id and n.type in ('tool', 'llm') and n.output_key <> '.'
+    and (m.type = 'tool' or m.type = 'end' and s.parent_run_id is null
+      or m.type = 'llm' and s.max_tokens is null and s.max_cost_micros is null
+        and not exists (select from private.user_limits l where l.user_id = s.user_id));
+  if not found or f.lease_epoch <> p_epoch or f.leased_at is null or f.status <> 'running' then
+    return null;
+  end if;
+  v_entry := f.cursor #> array['o', v_key];
+  if f.cursor <> jsonb_build_object('o', jsonb_build_object(v_key, v_entry)) or v_entry ? 'k'
+    or (v_entry ->> 'i')::int is distinct from p_epoch or f.steps_used >= f.max_steps or f.deadline_at <= v_now then
+    return null;
+  end if;
+  v_state := case f.reducer when 'replace' then f.state_data || jsonb_build_object(f.output_key, coalesce(v_output, 'null'))
+    else private.reduce(f.state_data, f.output_key, f.reducer, v_output) end;
+  if v_state is null or pg_column_size(v_state) > 4194304 then
+    return null;
+  end if;
+
+  if f.m_type = 'end' then
+    v_next := case when f.m_node -> 'config' ? 'output' then private.pick(f.m_node #> '{config,output}', v_state, f.input) else v_state end;
+    update public.mira_workflow_state s set
+      finished_at = v_now, leased_at = null, due_at = null, stalls = 0, status = 'completed', updated_at = v_now,
+      last_event = f.last_event + 2, cursor = '{"o": {}}', state_data = v_state, output = v_next
+    where s.id = p_run_id and s.lease_epoch = p_epoch and s.last_event = f.last_event;
+  else
+    update public.mira_workflow_state s set
+      due_at = case when f.due_at < v_now + p_lease / 2 then v_now + p_lease else f.due_at end,
+      stalls = 0, updated_at = v_now, current_node_id = (f.m_node ->> 'id')::uuid,
+      steps_used = f.steps_used + 1, next_seq = f.next_seq + 1, last_event = f.last_event + 1, state_data = v_state,
+      cursor = jsonb_build_object('o', jsonb_build_object(f.next_seq::text,
+        jsonb_build_object('n', f.m_key, 'f', f.last_event + 1, 'i', p_epoch)))
+    where s.id = p_run_id and s.lease_epoch = p_epoch and s.last_event = f.last_event;
+  end if;
+  if not found then
+    return null;
+  end if;
+  insert into private.run_steps (run_id, event, seq, node, opened, attempt, kind, duration_ms, created_at, output)
+  values (p_run_id, f.last_event + 1, p_seq, f.key, (v_entry ->> 'f')::int, coalesce((v_entry ->> 'a')::smallint, 1), 'step',
+    v_ms, v_now, v_output);
+  if f.m_type = 'end' then
+    perform private.follow_ledger(p_run_id, f.user_id, 'completed', f.name, f.started_at, v_now, v_next, null);
+    insert into public.execution_logs (user_id, task_id, agent_type, step, level, message, metadata) values
+      (f.user_id, p_run_id, 'worker', f.name, 'success', f.name || ' done.', jsonb_build_object('seq', p_seq)),
+      (f.user_id, p_run_id, 'evaluator', f.name, 'success', 'Run completed.',
+        jsonb_build_object('steps', f.steps_used, 'tokens', f.tokens_used, 'cost_micros', f.cost_micros));
+  else
+    insert into public.execution_logs (user_id, task_id, agent_type, step, level, message, metadata)
+    values (f.user_id, p_run_id, 'worker', f.name, 'success', f.name || ' done.', jsonb_build_object('seq', p_seq));
+  end if;
+  if f.type = 'tool' then
+    insert into public.tool_executions (user_id, run_id, duration_ms, attempt, status, tool_name, step, arguments, result,
+      started_at, completed_at)
+    values (f.user_id, p_run_id, v_ms, coalesce((v_entry ->> 'a')::int, 1), 'completed', f.tool, f.name,
+      case when v_arguments is not null then private.keep_json(v_arguments) end, private.keep_json(v_output), v_now - make_interval(secs => coalesce(v_ms, 0)::float8 / 1000), v_now);
+  end if;
+  if f.m_type <> 'end' then
+    return jsonb_build_object('run_id', p_run_id, 'status', 'running', 'accepted', true, 'tasks', jsonb_build_array(jsonb_build_object(
+      'run_id', p_run_id, 'seq', f.next_seq, 'epoch', p_epoch, 'attempt', 1, 'key', p_run_id::text || ':' || f.next_seq::text,
+      'user_id', f.user_id, 'workflow_id', f.workflow_id, 'thread_id', f.thread_id,
+      'node', f.m_node, 'state', v_state, 'input', f.input,
+      'budget_left', jsonb_build_object('steps', f.max_steps - f.steps_used - 1, 'tokens', f.max_tokens - f.tokens_used,
+        'cost_micros', f.max_cost_micros - f.cost_micros,
+        'time_ms', (extract(epoch from f.deadline_at - clock_timestamp()) * 1000)::bigint),
+      'lease_until', v_now + p_lease,
+      'deadline_at', least(f.deadline_at, v_now + make_interval(secs => f.m_timeout_ms::float8 / 1000)))));
+  end if;
+  return jsonb_build_object('run_id', p_run_id, 'status', 'completed', 'accepted', true, 'tasks', '[]'::jsonb, 'output', v_next);
+end $$;
+comment on function private.advance_straight(uuid, int, int, jsonb, interval) is
+  'private.advance for the commonest step, one task followed by another or by the end; null when the step is not of that kind.';
+
+-- The straight road for many: steps as above, each of another run. One statement reads them, writes
+-- their checkpoints (fenced by epoch and event number, so that nothing need be locked ahead) and the
+-- same rows the long road writes. Returns {position: reply} for those it took; the rest goes the
+-- long road.
+create function private.advance_straights(p_steps jsonb, p_lease interval) returns jsonb
+language plpgsql set search_path = '' as $$
+declare
+  v_replies jsonb;
+  v_last jsonb;
+begin
+  with step as materialized (
+    select x.ord, x.outcome -> 'output' as step_output, private.keep_json(x.outcome -> 'arguments') as arguments,
+      greatest((x.outcome ->> 'duration_ms')::numeric, 0)::int as ms, x.seq,
+      s.cursor #> array['o', x.seq::text] as entry,
+      s.id, s.user_id, s.workflow_id, s.thread_id, s.input, s.due_at, s.steps_used, s.max_steps, s.last_event, s.next_seq,
+      s.deadline_at, s.lease_epoch, s.max_tokens, s.tokens_used, s.max_cost_micros, s.cost_micros, s.started_at,
+      n.key, n.type, n.node ->> 'name' as name, n.node #>> '{config,tool}' as tool,
+      case n.reducer when 'replace' then s.state_data || jsonb_build_object(n.output_key, coalesce(x.outcome -> 'output', 'null'))
+        else private.reduce(s.state_data, n.output_key, n.reducer, x.outcome -> 'output') end as state,
+      m.key as m_key, m.node as m_node, m.timeout_ms as m_timeout_ms, m.type = 'end' as is_last
+    from rows from (jsonb_to_recordset(p_steps) as (run_id uuid, epoch int, seq int, outcome jsonb))
+      with ordinality as x(run_id, epoch, seq, outcome, ord)
+    join public.mira_workflow_state s on s.id = x.run_id
+    join private.version_nodes n on n.version_id = s.version_id and n.key = (s.cursor #>> array['o', x.seq::text, 'n'])::int
+    join private.version_nodes m on m.version_id = s.version_id and m.key = n.sole_target
+    where x.outcome ? 'output' and not x.outcome ?| '{error,call,usage,messages,logs,tools,log}'
+      and s.lease_epoch = x.epoch and s.status = 'running' and s.steps_used < s.max_steps
+      and (s.cursor #>> array['o', x.seq::text, 'i'])::int = x.epoch and not s.cursor #> array['o', x.seq::text] ? 'k'
+      and s.cursor = jsonb_build_object('o', jsonb_build_object(x.seq::text, s.cursor #> array['o', x.seq::text]))
+      and (s.deadline_at is null or s.deadline_at > now())
+      and n.type in ('tool', 'llm') and n.output_key <> '.' and (m.type = 'tool' or m.type = 'end' and s.parent_run_id is null
+        or m.type = 'llm' and s.max_tokens is null and s.max_cost_micros is null
+          and not exists (select from private.user_limits l where l.user_id = s.user_id))
+    order by s.id
+  ), taken as (
+    update public.mira_workflow_state s set
+      leased_at = case when t.is_last then null else s.leased_at end,
+      due_at = case when t.is_last then null when t.due_at < now() + p_lease / 2 then now() + p_lease else t.due_at end,
+      finished_at = case when t.is_last then now() end,
+      status = case when t.is_last then 'completed' else 'running' end,
+      stalls = 0, updated_at = now(),
+      current_node_id = case when t.is_last then s.current_node_id else (t.m_node ->> 'id')::uuid end,
+      steps_used = t.steps_used + (not t.is_last)::int, next_seq = t.next_seq + (not t.is_last)::int,
+      last_event = t.last_event + 1 + t.is_last::int, state_data = t.state,
+      cursor = case when t.is_last then '{"o": {}}' else jsonb_build_object('o', jsonb_build_object(t.next_seq::text,
+        jsonb_build_object('n', t.m_key, 'f', t.last_event + 1, 'i', t.lease_epoch))) end,
+      output = case when t.is_last then
+        case when t.m_node -> 'config' ? 'output' then private.pick(t.m_node #> '{config,output}', t.state, t.input) else t.state end end
+    from step t
+    where s.id = t.id and s.lease_epoch = t.lease_epoch and s.last_event = t.last_event
+      and t.state is not null and pg_column_size(t.state) <= 4194304
+    returning t.*, s.output
+  ), event as (
+    insert into private.run_steps (run_id, event, seq, node, opened, attempt, kind, duration_ms, created_at, output)
+    select id, last_event + 1, seq, key, (entry ->> 'f')::int, coalesce((entry ->> 'a')::smallint, 1), 'step', ms, now(), step_output
+    from taken
+  ), tool as (
+    insert into public.tool_executions (user_id, run_id, duration_ms, attempt, status, tool_name, step, arguments, result,
+      started_at, completed_at)
+    select user_id, id, ms, coalesce((entry ->> 'a')::int, 1), 'completed', tool, name, arguments, private.keep_json(step_output),
+      now() - make_interval(secs => coalesce(ms, 0)::float8 / 1000), now()
+    from taken where type = 'tool'
+  ), line as (
+    insert into public.execution_logs (user_id, task_id, agent_type, step, level, message, metadata)
+    select user_id, id, 'worker', name, 'success', name || ' done.', jsonb_build_object('seq', seq) from taken
+  )
+  select jsonb_object_agg(ord, case when is_last then jsonb_build_object('run_id', id, 'status', 'completed', 'accepted', true, 'tasks', '[]'::jsonb, 'output', output)
+    else jsonb_build_object('run_id', id, 'status', 'running', 'accepted', true, 'tasks', jsonb_build_array(jsonb_build_object(
+      'run_id', id, 'seq', next_seq, 'epoch', lease_epoch, 'attempt', 1, 'key', id::text || ':' || next_seq::text,
+      'user_id', user_id, 'workflow_id', workflow_id, 'thread_id', thread_id, 'node', m_node, 'state', state, 'input', input,
+      'budget_left', jsonb_build_object('steps', max_steps - steps_used - 1, 'tokens', max_tokens - tokens_used,
+        'cost_micros', max_cost_micros - cost_micros, 'time_ms', (extract(epoch from deadline_at - clock_timestamp()) * 1000)::bigint),
+      'lease_until', now() + p_lease,
+      'deadline_at', least(deadline_at, now() + make_interval(secs => m_timeout_ms::float8 / 1000))))) end)
+    , jsonb_agg(to_jsonb(taken) - '{state,input,m_node}'::text[]) filter (where is_last)
+    into v_replies, v_last from taken;
+  perform private.close_ledger(l.id, l.user_id, 'completed', l.name, l.started_at, now(), l.output, null, l.steps_used, l.tokens_used, l.cost_micros)
+    from jsonb_to_recordset(v_last) as l(id uuid, user_id uuid, name text, started_at timestamptz, output jsonb, steps_used int, tokens_used bigint, cost_micros bigint);
+  return v_replies;
+end $$;
+comment on function private.advance_straights(jsonb, interval) is
+  'private.advance for the commonest steps, any number in one statement: {position: reply} of those it took.';
+
+create function private.advance(p_run_id uuid, p_epoch int, p_seq int, p_outcome jsonb, p_lease interval) returns jsonb
+language plpgsql security definer set search_path = '' as $$
+declare
+  v_issued record;
+  r public.mira_workflow_state;
+  n private.version_nodes;
+  v_tasks jsonb := '[]';
+  v_entry jsonb;
+  v_old text;
+  v_tokens bigint;
+  v_cost bigint;
+  v_retry jsonb;
+  v_attempt int;
+  v_wait float8;
+  v_call jsonb;
+begin
+  select * into r from public.mira_workflow_state where id = p_run_id for update;
+  if not found then
+    return private.refusal(p_run_id, null, 'run_not_found');
+  elsif r.status in ('completed', 'failed', 'cancelled') then
+    return private.reply(r, '[]', '{"accepted": false, "reason": "run_finished"}');
+  elsif r.lease_epoch <> p_epoch then
+    return private.refusal(r.id, r.status, 'stale_epoch');
+  end if;
+  v_old := r.status;
+  v_entry := r.cursor -> 'o' -> p_seq::text;
+  if v_entry is null or v_entry ? 'k' or (v_entry ->> 'i')::int is distinct from p_epoch then
+    if p_seq >= r.next_seq then
+      return private.refusal(r.id, r.status, 'stale_step');
+    end if;
+    -- the report came before and its answer was lost: repeat what is out under this epoch
+    return private.refusal(r.id, r.status, 'already_recorded', coalesce((
+      select jsonb_agg(private.task(r, vn, o.key::int, o.value, p_lease) order by o.key::int)
+      from jsonb_each(r.cursor -> 'o') o
+      join private.version_nodes vn on vn.version_id = r.version_id and vn.key = (o.value ->> 'n')::int
+      where not o.value ? 'k' and (o.value ->> 'i')::int = p_epoch), '[]'));
+  end if;
+  select * into strict n from private.version_nodes where version_id = r.version_id and key = (v_entry ->> 'n')::int;
+
+  v_call := p_outcome -> 'call';
+  if v_call is not null then
+    select s.call into v_call from private.run_steps s
+      where s.run_id = r.id and s.seq = p_seq and s.kind = 'call' and s.call -> 'index' = v_call -> 'index';
+    if found then
+      return private.refusal(r.id, r.status, 'call_recorded') || jsonb_build_object('call', v_call);
+    end if;
+  end if;
+
+  r.stalls := 0;
+  if p_outcome ? 'usage' then
+    v_tokens := coalesce((p_outcome #>> '{usage,input_tokens}')::numeric, 0) + coalesce((p_outcome #>> '{usage,output_tokens}')::numeric, 0);
+    v_cost := coalesce((p_outcome #>> '{usage,cost_micros}')::numeric, 0);
+    r.tokens_used := r.tokens_used + v_tokens;
+    r.cost_micros := r.cost_micros + v_cost;
+    if v_tokens <> 0 or v_cost <> 0 then
+      perform private.spend(r.user_id, v_tokens, v_cost);
+    end if;
+  end if;
+  if n.type = 'tool' or p_outcome ?| '{logs,messages,tools}' then
+    if not p_outcome ? 'call' or p_outcome ?| '{logs,messages,tools}' then
+      perform private.write_reported(r, n, p_seq, coalesce((v_entry ->> 'a')::int, 1), p_outcome);
+    end if;
+  end if;
+
+  if p_outcome ? 'call' then
+    r.cursor := jsonb_set(r.cursor, array['o', p_seq::text, 'c'], to_jsonb(coalesce((v_entry ->> 'c')::int, 0) + 1));
+    r := private.write_event(r, n.key, p_seq, 'call', v_entry, p_outcome);
+  elsif p_outcome ? 'error' then
+    v_retry := coalesce(n.node #> '{config,retry}', '{}');
+    v_attempt := coalesce((v_entry ->> 'a')::int, 1);
+    if coalesce((p_outcome #>> '{error,retryable}')::boolean, true)
+      and v_attempt < coalesce((v_retry ->> 'max_attempts')::numeric, 3) then
+      v_wait := least(coalesce((v_retry ->> 'base_ms')::float8, 500)
+          * power(coalesce((v_retry ->> 'factor')::float8, 2), least(v_attempt - 1, 30)),
+        coalesce((v_retry ->> 'max_ms')::float8, 60000));
+      v_wait := v_wait * (1 + coalesce((v_retry ->> 'jitter')::float8, 0.2) * (2 * random() - 1));
+      v_wait := greatest(v_wait, coalesce((p_outcome #>> '{error,retry_after_ms}')::float8, 0), 0);
+      r.cursor := jsonb_set(r.cursor, array['o', p_seq::text], (v_entry - 'i')
+        || jsonb_build_object('a', v_attempt + 1, 'at', now() + make_interval(secs => v_wait / 1000)));
+      r := private.write_event(r, n.key, p_seq, 'retry', v_entry, p_outcome);
+      perform private.write_log(r.user_id, r.id, 'worker', n.node ->> 'name', 'warning',
+        private.clip_text(private.redact_text(format('%s will be tried again: %s', n.node ->> 'name', p_outcome #>> '{error,message}')), 4096),
+        jsonb_build_object('seq', p_seq, 'attempt', v_attempt, 'wait_ms', round(v_wait), 'code', p_outcome #> '{error,code}'));
+    else
+      r := private.fail_step(r, n, p_seq, p_outcome);
+    end if;
+  else
+    perform private.write_log(r.user_id, r.id,
+      coalesce(nullif(left(p_outcome #>> '{log,agent_type}', 64), ''), 'worker'), n.node ->> 'name',
+      case when p_outcome #>> '{log,level}' in ('info', 'success', 'error', 'warning') then p_outcome #>> '{log,level}' else 'success' end,
+      case when p_outcome #>> '{log,message}' <> '' then private.clip_text(private.redact_text(p_outcome #>> '{log,message}'), 4096)
+           else (n.node ->> 'name') || ' done.' end,
+      jsonb_build_object('seq', p_seq) || private.clip_json(private.keep_json(p_outcome #> '{log,metadata}', 8192), 8192)
+        || case when p_outcome ? 'usage' then jsonb_build_object('usage', private.keep_json(p_outcome -> 'usage', 2048)) else '{}' end);
+    r := private.complete_step(r, n, p_seq, p_outcome);
+  end if;
+
+  if r.status not in ('failed', 'completed') and (r.tokens_used > r.max_tokens or r.cost_micros > r.max_cost_micros) then
+    r := private.fail_run(r, 'budget_exceeded', 'The run spent more than its budget.', n.node ->> 'name', p_seq);
+  end if;
+  if r.status not in ('failed', 'completed') then
+    r := private.wake(r);
+  end if;
+  if r.status not in ('failed', 'completed') then
+    v_issued := private.issue(r, p_lease);
+    r := v_issued.r;
+    v_tasks := v_issued.tasks;
+  end if;
+  r := private.save(r, v_old, p_lease);
+  return private.reply(r, v_tasks || private.tasks_around(r, p_lease));
+end $$;
+comment on function private.advance(uuid, int, int, jsonb, interval) is
+  'One worker''s report on one step, and what to do next. Never raises for a stale report: accepted=false and a reason.';
+
+create function private.advance_batch(p_steps jsonb, p_lease interval) returns jsonb
+language plpgsql security definer set search_path = '' as $$
+declare
+  v_straight jsonb := private.advance_straights(p_steps, p_lease);
+  v_replies jsonb[];
+  x record;
+begin
+  v_replies := array(select v_straight -> i::text from generate_series(1, jsonb_array_length(p_steps)) i);
+  -- locks in the order of run ids, so that two batches cannot wait for one another
+  for x in select run_id, epoch, seq, outcome, ord from rows from (
+      jsonb_to_recordset(p_steps) as (run_id uuid, epoch int, seq int, outcome jsonb)) with ordinality t(run_id, epoch, seq, outcome, ord)
+    where v_straight is null or not v_straight ? ord::text order by run_id, seq loop
+    v_replies[x.ord] := private.advance(x.run_id, x.epoch, x.seq, x.outcome, p_lease);
+  end loop;
+  return to_jsonb(v_replies);
+end $$;
+comment on function private.advance_batch(jsonb, interval) is 'private.advance for many runs in one transaction; replies in the order of the steps.';
+
+-- One batch of a fan-out in, the next batch out.
+create function private.advance_items(p_run_id uuid, p_seq int, p_results jsonb, p_take int, p_lease interval, p_lean boolean default false) returns jsonb
+language plpgsql security definer set search_path = '' as $$
+declare
+  r public.mira_workflow_state;
+  m private.run_maps;
+  n private.version_nodes;
+  v_retry jsonb;
+  v_done int;
+  v_failed int;
+  v_tokens bigint;
+  v_cost bigint;
+  v_type text;
+  v_task jsonb;
+  v_out text;
+begin
+  -- reads only: the run and its map are not locked for an item
+  select * into m from private.run_maps where run_id = p_run_id and seq = p_seq;
+  select * into r from public.mira_workflow_state where id = p_run_id;
+  if m.run_id is null or r.id is null then
+    return private.refusal(p_run_id, r.status, 'run_not_found');
+  elsif not m.is_open then
+    return private.refusal(p_run_id, r.status, case when r.status in ('completed', 'failed', 'cancelled') then 'run_finished' else 'stale_step' end);
+  end if;
+  select * into strict n from private.version_nodes where version_id = m.version_id and key = m.node;
+  v_retry := coalesce(n.node #> '{config,each,config,retry}', n.node #> '{config,retry}', '{}');
+  v_type := n.node #>> '{config,each,type}';
+  -- an item counts once, from the attempt that still holds it; a failure with attempts left goes back
+  with result as (
+    select x.idx, x.attempt, x.output, x.error, x.usage, x.error is not null
+        and coalesce((x.error ->> 'retryable')::boolean, true)
+        and x.attempt < coalesce((v_retry ->> 'max_attempts')::numeric, 3) as again
+    from jsonb_to_recordset(p_results) as x(idx int, attempt int, output jsonb, error jsonb, usage jsonb)
+  ), put as (
+    update private.run_items i set
+      output = case when x.error is null then coalesce(x.output, 'null') end,
+      error = x.error,
+      due_at = case when x.again then now() + make_interval(secs => greatest(
+          least(coalesce((v_retry ->> 'base_ms')::float8, 500) * power(coalesce((v_retry ->> 'factor')::float8, 2), least(x.attempt - 1, 30)),
+            coalesce((v_retry ->> 'max_ms')::float8, 60000)) * (0.8 + 0.4 * random()),
+          coalesce((x.error ->> 'retry_after_ms')::float8, 0)) / 1000) end
+    from result x
+    where i.run_id = p_run_id and i.seq = p_seq and i.idx = x.idx and i.attempt = x.attempt and i.due_at is not null
+    returning x.again, x.error is not null as bad, x.usage
+  )
+  select count(*) filter (where not again), count(*) filter (where bad and not again),
+    coalesce(sum(coalesce((usage ->> 'input_tokens')::numeric, 0) + coalesce((usage ->> 'output_tokens')::numeric, 0)), 0),
+    coalesce(sum((usage ->> 'cost_micros')::numeric), 0)
+    into v_done, v_failed, v_tokens, v_cost from put;
+  if v_type = 'tool' then
+    insert into public.tool_executions (user_id, run_id, duration_ms, attempt, status, tool_name, step, arguments, result,
+      error_message, started_at, completed_at)
+    select r.user_id, r.id, greatest((x ->> 'duration_ms')::numeric::bigint, 0), greatest((x ->> 'attempt')::int, 1),
+      case when x ? 'error' then 'failed' else 'completed' end, n.node #>> '{config,each,config,tool}',
+      left((n.node ->> 'name') || ' ' || (x ->> 'idx'), 200),
+      private.keep_json(x -> 'arguments'), private.keep_json(x -> 'output'),
+      private.clip_text(private.redact_text(x #>> '{error,message}'), 4096), now(), now()
+    from jsonb_array_elements(p_results) x where x ? 'arguments' or x ? 'error';
+  end if;
+  if v_tokens <> 0 or v_cost <> 0 then
+    perform private.spend(r.user_id, v_tokens, v_cost);
+  end if;
+  update private.run_maps set remaining = remaining - v_done, failed = failed + v_failed,
+      tokens = tokens + v_tokens, cost_micros = cost_micros + v_cost
+    where run_id = p_run_id and seq = p_seq and is_open returning * into m;
+  if not found then
+    return private.refusal(p_run_id, r.status, 'stale_step');
+  end if;
+  if r.tokens_used + m.tokens > r.max_tokens or r.cost_micros + m.cost_micros > r.max_cost_micros then
+    select * into r from public.mira_workflow_state where id = p_run_id for update;
+    if r.status not in ('completed', 'failed', 'cancelled') then
+      v_out := r.status;
+      r.tokens_used := r.tokens_used + m.tokens;
+      r.cost_micros := r.cost_micros + m.cost_micros;
+      r := private.fail_run(r, 'budget_exceeded', 'The run spent more than its budget.', n.node ->> 'name', p_seq);
+      r := private.save(r, v_out, p_lease);
+    end if;
+    return private.reply(r, private.tasks_around(r, p_lease));
+  end if;
+  if m.remaining = 0 or m.failed > m.max_failures then
+    perform private.finish_map(m);
+    v_task := private.claim_run(p_run_id, p_lease);
+    select * into r from public.mira_workflow_state where id = p_run_id;
+    if r.status in ('completed', 'failed', 'cancelled') then
+      v_task := v_task || private.tasks_around(r, p_lease);
+    end if;
+    return private.reply(r, v_task);
+  end if;
+  if p_take is distinct from 0 then
+    v_task := private.take_items(p_run_id, p_seq, p_take, p_lease);
+    if p_lean then
+      v_task := v_task - '{state,input,node}'::text[];
+    end if;
+  end if;
+  return jsonb_build_object('run_id', p_run_id, 'status', r.status, 'accepted', true,
+    'tasks', case when v_task is null then '[]' else jsonb_build_array(v_task) end);
+end $$;
+comment on function private.advance_items(uuid, int, jsonb, int, interval, boolean) is
+  'Reports a batch of items (each counts once, from the attempt that holds it) and takes the next; the last one joins.';
+
+-- Leases ------------------------------------------------------------------------------------------------------
+
+create function private.renew_leases(p_leases jsonb, p_lease interval) returns jsonb
+language plpgsql security definer set search_path = '' as $$
+declare
+  v_issued record;
+  r public.mira_workflow_state;
+  x jsonb;
+  v_lost jsonb := '[]';
+  v_tasks jsonb := '[]';
+  v_more jsonb;
+  v_old text;
+begin
+  for x in select value from jsonb_array_elements(p_leases) order by value ->> 'run_id' loop
+    if x ? 'items' then
+      update private.run_items i set due_at = now() + p_lease
+      from jsonb_to_recordset(x -> 'items') as t(idx int, attempt int)
+      where i.run_id = (x ->> 'run_id')::uuid and i.seq = (x ->> 'seq')::int and i.idx = t.idx
+        and i.attempt = t.attempt and i.due_at is not null;
+      if not found then
+        v_lost := v_lost || (x -> 'run_id');
+      end if;
+      continue;
+    end if;
+    select * into r from public.mira_workflow_state where id = (x ->> 'run_id')::uuid for update;
+    if not found or r.lease_epoch <> (x ->> 'epoch')::int or r.leased_at is null then
+      v_lost := v_lost || (x -> 'run_id');
+      continue;
+    end if;
+    v_old := r.status;
+    r := private.wake(r);
+    v_more := '[]';
+    if r.status not in ('failed', 'completed') then
+      r.due_at := now() + p_lease;
+      v_issued := private.issue(r, p_lease);
+      r := v_issued.r;
+      v_more := v_issued.tasks;
+    else
+      v_lost := v_lost || (x -> 'run_id');
+    end if;
+    r := private.save(r, v_old, p_lease);
+    v_tasks := v_tasks || v_more || private.tasks_around(r, p_lease);
+  end loop;
+  return jsonb_build_object('lost', v_lost, 'tasks', v_tasks);
+end $$;
+comment on function private.renew_leases(jsonb, interval) is
+  'Extends leases of work in progress, names the runs that are no longer the caller''s, returns steps whose time has come.';
+
+create function private.release_runs(p_leases jsonb) returns jsonb
+language plpgsql security definer set search_path = '' as $$
+declare
+  x jsonb;
+  v_count int := 0;
+  v_one int;
+begin
+  for x in select value from jsonb_array_elements(p_leases) order by value ->> 'run_id' loop
+    if x ? 'items' then
+      update private.run_items i set due_at = now(), attempt = i.attempt - 1
+      from jsonb_to_recordset(x -> 'items') as t(idx int, attempt int)
+      where i.run_id = (x ->> 'run_id')::uuid and i.seq = (x ->> 'seq')::int and i.idx = t.idx
+        and i.attempt = t.attempt and i.due_at is not null;
+    else
+      update public.mira_workflow_state s set due_at = now(), leased_at = null, lease_epoch = lease_epoch + 1
+      where s.id = (x ->> 'run_id')::uuid and s.lease_epoch = (x ->> 'epoch')::int
+        and s.status in ('running', 'waiting');
+    end if;
+    get diagnostics v_one = row_count;
+    v_count := v_count + v_one;
+  end loop;
+  return jsonb_build_object('released', v_count);
+end $$;
+comment on function private.release_runs(jsonb) is
+  'Gives work back at once, so that the next worker need not wait for the lease to lapse.';
+
+-- Nobody calls these but the server.
+select private.close_functions('{
+  refusal,advance_straight,advance_straights,advance,advance_batch,advance_items,renew_leases,release_runs}');
+grant execute on function
+  private.advance(uuid, int, int, jsonb, interval), private.advance_straight(uuid, int, int, jsonb, interval),
+  private.advance_batch(jsonb, interval), private.advance_items(uuid, int, jsonb, int, interval, boolean),
+  private.renew_leases(jsonb, interval), private.release_runs(jsonb)
+  to service_role;

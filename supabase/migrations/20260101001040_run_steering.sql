@@ -1,0 +1,232 @@
+-- Engine, from outside: answers, signals, cancel, fork, re-drive.
+
+-- A run that may be acted on, locked. Another person's run does not exist.
+create function private.lock_run(p_user_id uuid, p_run_id uuid) returns public.mira_workflow_state
+language plpgsql set search_path = '' as $$
+declare
+  r public.mira_workflow_state;
+begin
+  select * into r from public.mira_workflow_state
+    where id = p_run_id and (p_user_id is null or user_id = p_user_id) for update;
+  if not found then
+    raise exception using errcode = 'PT404', message = 'run_not_found', detail = 'There is no such run of yours.';
+  end if;
+  return r;
+end $$;
+comment on function private.lock_run(uuid, uuid) is 'The run, locked. Errors: PT404 run_not_found.';
+
+create function private.continue_run(p_run_id uuid, p_lease_ms int, p_extra jsonb default '{}') returns jsonb
+language plpgsql set search_path = '' as $$
+declare
+  r public.mira_workflow_state;
+  v_tasks jsonb := '[]';
+begin
+  if p_lease_ms > 0 then
+    v_tasks := private.claim_run(p_run_id, private.lease(p_lease_ms));
+  end if;
+  select * into strict r from public.mira_workflow_state where id = p_run_id;
+  if p_lease_ms > 0 and r.status in ('completed', 'failed', 'cancelled') and v_tasks = '[]' then
+    v_tasks := private.tasks_around(r, private.lease(p_lease_ms));
+  end if;
+  return private.reply(r, v_tasks, p_extra);
+end $$;
+comment on function private.continue_run(uuid, int, jsonb) is 'The reply after something outside moved a run; with a lease the caller takes it on.';
+
+create function private.resume_run(p_user_id uuid, p_run_id uuid, p_value jsonb, p_seq int, p_lease_ms int) returns jsonb
+language plpgsql security definer set search_path = '' as $$
+declare
+  r public.mira_workflow_state := private.lock_run(p_user_id, p_run_id);
+  n private.version_nodes;
+  v_open int[];
+  v_old text := r.status;
+begin
+  v_open := array(select key::int from jsonb_each(r.cursor -> 'o')
+    where value ->> 'k' = 'human' and (p_seq is null or key::int = p_seq) order by 1);
+  if r.status in ('completed', 'failed', 'cancelled') or cardinality(v_open) = 0 then
+    raise exception using errcode = 'PT409', message = 'run_not_waiting', detail = 'No step of this run waits for an answer.';
+  elsif cardinality(v_open) > 1 then
+    raise exception using errcode = 'PT409', message = 'ambiguous_step',
+      detail = format('Several steps wait for an answer: name one of %s.', array_to_string(v_open, ', '));
+  end if;
+  select * into strict n from private.version_nodes
+    where version_id = r.version_id and key = (r.cursor #>> array['o', v_open[1]::text, 'n'])::int;
+  r := private.complete_step(r, n, v_open[1], jsonb_build_object('output', coalesce(p_value, 'null')));
+  perform private.write_log(r.user_id, r.id, 'planner', n.node ->> 'name', 'info', 'Answered.', jsonb_build_object('seq', v_open[1]));
+  if r.status <> 'failed' then
+    r := private.move(r);
+  end if;
+  r := private.save(r, v_old);
+  return private.continue_run(r.id, p_lease_ms);
+end $$;
+comment on function private.resume_run(uuid, uuid, jsonb, int, int) is
+  'Answers a human step. Errors: PT404 run_not_found, PT409 run_not_waiting, PT409 ambiguous_step.';
+
+create function private.signal_run(p_user_id uuid, p_run_id uuid, p_name text, p_payload jsonb, p_dedup_id text, p_lease_ms int)
+returns jsonb
+language plpgsql security definer set search_path = '' as $$
+declare
+  r public.mira_workflow_state;
+  n private.version_nodes;
+  v_seq int;
+  v_old text;
+  v_dedup text := coalesce(p_dedup_id, gen_random_uuid()::text);
+begin
+  perform from public.mira_workflow_state where id = p_run_id and (p_user_id is null or user_id = p_user_id);
+  if not found then
+    raise exception using errcode = 'PT404', message = 'run_not_found', detail = 'There is no such run of yours.';
+  elsif coalesce(p_name, '') = '' or length(p_name) > 200 or length(v_dedup) not between 1 and 255 then
+    raise exception using errcode = 'PT422', message = 'signal_invalid', detail = 'A signal has a name of 1 to 200 and a dedup id of 1 to 255 characters.';
+  end if;
+  -- first the letter into the box …
+  insert into private.run_signals (run_id, name, dedup_id, payload) values (p_run_id, p_name, v_dedup, p_payload)
+  on conflict do nothing;
+  if not found then
+    return private.continue_run(p_run_id, 0, '{"delivered": false, "duplicate": true}');
+  end if;
+  -- … then a look whether somebody waits for it
+  r := private.lock_run(p_user_id, p_run_id);
+  select o.key::int into v_seq from jsonb_each(r.cursor -> 'o') o
+    join private.version_nodes vn on vn.version_id = r.version_id and vn.key = (o.value ->> 'n')::int
+    where o.value ->> 'k' = 'signal' and vn.node #>> '{config,signal}' = p_name order by 1 limit 1;
+  if v_seq is null or r.status in ('completed', 'failed', 'cancelled') then
+    return private.reply(r, '[]', '{"delivered": false, "duplicate": false}');
+  end if;
+  v_old := r.status;
+  select * into strict n from private.version_nodes
+    where version_id = r.version_id and key = (r.cursor #>> array['o', v_seq::text, 'n'])::int;
+  update private.run_signals set consumed_seq = v_seq where run_id = r.id and name = p_name and dedup_id = v_dedup;
+  r := private.complete_step(r, n, v_seq, jsonb_build_object('output', coalesce(p_payload, 'null')));
+  perform private.write_log(r.user_id, r.id, 'planner', n.node ->> 'name', 'info', format('Signal %s came.', p_name), jsonb_build_object('seq', v_seq));
+  if r.status <> 'failed' then
+    r := private.move(r);
+  end if;
+  r := private.save(r, v_old);
+  return private.continue_run(r.id, p_lease_ms, '{"delivered": true, "duplicate": false}');
+end $$;
+comment on function private.signal_run(uuid, uuid, text, jsonb, text, int) is
+  'Puts a signal into a run''s mailbox once per dedup id and wakes the step that waits for it. Errors: PT404 run_not_found, PT422 signal_invalid.';
+
+create function private.cancel_run(p_user_id uuid, p_run_id uuid, p_reason text) returns jsonb
+language plpgsql security definer set search_path = '' as $$
+declare
+  r public.mira_workflow_state;
+  v_ids uuid[];
+  v_id uuid;
+  v_old text;
+  v_accepted boolean := false;
+begin
+  perform from public.mira_workflow_state where id = p_run_id and (p_user_id is null or user_id = p_user_id);
+  if not found then
+    raise exception using errcode = 'PT404', message = 'run_not_found', detail = 'There is no such run of yours.';
+  end if;
+  -- children before parents, as everywhere; a child born while we walk is found in the second pass
+  for v_pass in 1..2 loop
+    with recursive tree as (
+      select s.id, 0 as level from public.mira_workflow_state s where s.id = p_run_id
+      union all
+      select s.id, tree.level + 1 from public.mira_workflow_state s join tree on s.parent_run_id = tree.id
+    )
+    select array_agg(tree.id order by tree.level desc, tree.id) into v_ids from tree
+      join public.mira_workflow_state s on s.id = tree.id where s.status not in ('completed', 'failed', 'cancelled');
+    foreach v_id in array coalesce(v_ids, '{}') loop
+      if v_pass = 1 then
+        select * into r from public.mira_workflow_state where id = v_id for update;
+      else
+        select * into r from public.mira_workflow_state where id = v_id for update skip locked;
+      end if;
+      continue when not found or r.status in ('completed', 'failed', 'cancelled');
+      v_old := r.status;
+      r.status := 'cancelled';
+      r.error := jsonb_build_object('code', 'cancelled', 'message', coalesce(private.clip_text(p_reason, 1000), 'Cancelled.'));
+      if v_id <> p_run_id then
+        r.parent_run_id := null;  -- in memory only: its parent is being cancelled too and need not hear of it
+      end if;
+      r := private.save(r, v_old);
+      v_accepted := v_accepted or v_id = p_run_id;
+    end loop;
+  end loop;
+  select * into strict r from public.mira_workflow_state where id = p_run_id;
+  return private.reply(r, '[]', jsonb_build_object('accepted', v_accepted));
+end $$;
+comment on function private.cancel_run(uuid, uuid, text) is
+  'Cancels a run and its children; a finished run stays as it is (accepted=false). Errors: PT404 run_not_found.';
+
+-- The run as it stood before a step, as a new run that does this step again.
+create function private.fork_run(p_user_id uuid, p_run_id uuid, p_seq int, p_state jsonb, p_lease_ms int) returns jsonb
+language plpgsql security definer set search_path = '' as $$
+declare
+  o public.mira_workflow_state;
+  r public.mira_workflow_state;
+  v private.workflow_versions;
+  n private.version_nodes;
+  s record;
+  v_event int;
+  v_queue int[];
+  v_state jsonb;
+begin
+  select * into o from public.mira_workflow_state where id = p_run_id and (p_user_id is null or user_id = p_user_id);
+  if not found then
+    raise exception using errcode = 'PT404', message = 'run_not_found', detail = 'There is no such run of yours.';
+  end if;
+  -- the moment: just before the step was recorded, or now if it is still open
+  select event into v_event from private.run_steps
+    where run_id = o.id and seq = p_seq and kind in ('step', 'failed') order by event limit 1;
+  if v_event is null and not o.cursor -> 'o' ? p_seq::text then
+    raise exception using errcode = 'PT404', message = 'step_not_found', detail = 'The run has no such step.';
+  end if;
+  v_event := coalesce(v_event, o.last_event + 1);
+  if p_state is not null and jsonb_typeof(p_state) <> 'object' then
+    raise exception using errcode = 'PT422', message = 'state_invalid', detail = 'The state is a JSON object.';
+  end if;
+  select * into strict v from private.workflow_versions where id = o.version_id;
+  v_state := case when jsonb_typeof(o.input) = 'object' then o.input else jsonb_build_object('input', o.input) end;
+  for s in select t.output, t.error, t.kind, vn as node from private.run_steps t
+    join private.version_nodes vn on vn.version_id = o.version_id and vn.key = t.node
+    where t.run_id = o.id and t.event < v_event and t.kind in ('step', 'failed') order by t.event loop
+    n := s.node;
+    if s.kind = 'failed' then
+      v_state := v_state || jsonb_build_object('error', jsonb_build_object('node', n.node -> 'name',
+        'code', s.error -> 'code', 'message', s.error -> 'message'));
+    elsif n.type <> 'router' or n.node -> 'config' ? 'output_key' then
+      v_state := private.reduce_output(v_state, n, s.output);
+    end if;
+  end loop;
+  -- steps that were open at that moment: the one asked for first, then its siblings
+  v_queue := array(
+    select t.node from (
+      select seq, node, opened, event from private.run_steps where run_id = o.id and kind in ('step', 'failed')
+      union all
+      select key::int, (value ->> 'n')::int, (value ->> 'f')::int, 2147483647 from jsonb_each(o.cursor -> 'o')
+    ) t where t.opened < v_event and t.event >= v_event
+    group by t.seq, t.node order by t.seq <> p_seq, t.seq);
+  r := private.new_run(v, o.user_id, o.input, jsonb_build_object('priority', o.priority,
+    'forked_from', jsonb_build_object('run_id', o.id, 'seq', p_seq)));
+  r.thread_id := o.thread_id;
+  r.max_steps := o.max_steps;
+  r.max_tokens := o.max_tokens;
+  r.max_cost_micros := o.max_cost_micros;
+  r.deadline_at := now() + (o.deadline_at - o.created_at);
+  r.state_data := coalesce(p_state, v_state);
+  r.next_seq := o.next_seq;
+  r.last_event := v_event - 1;
+  r.steps_used := (select count(*) from private.run_steps where run_id = o.id and event < v_event and kind = 'step');
+  r.cursor := jsonb_build_object('o', '{}'::jsonb, 'q', to_jsonb(v_queue));
+  perform private.insert_run(r);
+  insert into private.run_steps (run_id, event, seq, node, opened, attempt, kind, duration_ms, created_at, output, error, usage, call)
+    select r.id, event, seq, node, opened, attempt, kind, duration_ms, created_at, output, error, usage, call
+    from private.run_steps where run_id = o.id and event < v_event;
+  -- entering a join again must not gate it: it had fired
+  r := private.move(r, false);
+  r := private.save(r, 'pending');
+  return private.continue_run(r.id, p_lease_ms, jsonb_build_object('created', true, 'forked_from', o.id));
+end $$;
+comment on function private.fork_run(uuid, uuid, int, jsonb, int) is
+  'A new run with the history, state and open steps another had just before a step. Errors: PT404 run_not_found, PT404 step_not_found, PT422 state_invalid.';
+
+-- Nobody calls these but the server.
+select private.close_functions('{
+  lock_run,continue_run,resume_run,signal_run,cancel_run,fork_run}');
+grant execute on function
+  private.resume_run(uuid, uuid, jsonb, int, int), private.signal_run(uuid, uuid, text, jsonb, text, int),
+  private.cancel_run(uuid, uuid, text), private.fork_run(uuid, uuid, int, jsonb, int)
+  to service_role;
