@@ -31,6 +31,8 @@ interface Watched {
 export function watchClicks(report: Report): { stop: Stop; settle: Stop } {
   const open = new Set<Watched>();
   let focusChangedAt = -Infinity;
+  // a drag, or a second press that is held, selects before there is a click to tell
+  let pressSelected = false;
   const mutations = new MutationObserver(() => react());
 
   const settle = (click: Watched) => {
@@ -56,6 +58,7 @@ export function watchClicks(report: Report): { stop: Stop; settle: Stop } {
       payload: {
         ...(label ? { label } : {}),
         ...(event.detail > 0 ? { x: Math.round(event.clientX), y: Math.round(event.clientY) } : {}),
+        ...(pressSelected ? { selection: true } : {}),
       },
       held: true,
     });
@@ -75,7 +78,7 @@ export function watchClicks(report: Report): { stop: Stop; settle: Stop } {
       href: location.href,
       mayBeDead: !control.matches(NOT_DEAD) && !event.ctrlKey && !event.metaKey && !event.altKey &&
         !event.shiftKey && Date.now() - focusChangedAt > FOCUS_MS,
-      reacted: false,
+      reacted: pressSelected,
       timer: setTimeout(() => {
         if (click.reacted || !click.mayBeDead) return settle(click);
         click.timer = setTimeout(() => {
@@ -92,7 +95,10 @@ export function watchClicks(report: Report): { stop: Stop; settle: Stop } {
     within(FOCUS_MS).forEach((click) => click.mayBeDead = false);
   };
   const gesture = (name: "scroll" | "selection") => () => {
-    if (name === "selection" && document.getSelection()?.isCollapsed !== false) return;
+    if (name === "selection") {
+      if (document.getSelection()?.isCollapsed !== false) return;
+      pressSelected = true;
+    }
     within(GESTURE_MS).forEach((click) => {
       click.note.payload[name] = true;
       click.reacted = true;
@@ -100,6 +106,7 @@ export function watchClicks(report: Report): { stop: Stop; settle: Stop } {
   };
 
   const stops = [
+    listen(document, "mousedown", () => pressSelected = false),
     listen(document, "click", onClick),
     listen(document, "scroll", gesture("scroll")),
     listen(document, "selectionchange", gesture("selection")),

@@ -159,6 +159,29 @@ browserTest(
 );
 
 browserTest(
+  "a drag that selects is a selection, made before there is a click to tell",
+  async () => {
+    await withPage(`<p id="p">some words to select</p>`, async (page, seen, think) => {
+      const { x, y } = (await page.locator("#p").boundingBox())!;
+      await page.mouse.move(x + 2, y + 5);
+      await page.mouse.down();
+      await page.mouse.move(x + 60, y + 5);
+      await page.waitForTimeout(300);
+      assert.notEqual(await page.evaluate("String(getSelection())"), "");
+      await page.mouse.up();
+      await think(4000);
+      const [click] = of(seen, "click");
+      assert.equal(click!.payload.selection, true);
+      assert.equal(click!.payload.dead, undefined);
+      // the next press starts afresh
+      await page.mouse.click(x + 300, y + 5);
+      await think(4000);
+      assert.equal(of(seen, "click")[1]!.payload.selection, undefined);
+    });
+  },
+);
+
+browserTest(
   "forms: field names and lengths, choices of selects, how a submit went, and what was left unfinished",
   async () => {
     const body =
