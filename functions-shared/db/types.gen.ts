@@ -2104,6 +2104,7 @@ export type Database = {
           isSetofReturn: false;
         };
       };
+      "delete_lead": { Args: { "p_lead_id": string }; Returns: undefined };
       "delete_old_execution_logs": {
         Args: { "p_days"?: number; "p_limit"?: number; "p_user_id"?: string };
         Returns: number;
@@ -2302,6 +2303,44 @@ export type Database = {
           isSetofReturn: true;
         };
       };
+      "get_leads_filtered": {
+        Args: {
+          "p_assigned_to"?: string;
+          "p_before"?: string;
+          "p_before_id"?: string;
+          "p_from"?: string;
+          "p_is_unassigned"?: boolean;
+          "p_limit"?: number;
+          "p_search"?: string;
+          "p_service"?: string;
+          "p_status"?: Database["public"]["Enums"]["lead_status"];
+          "p_to"?: string;
+        };
+        Returns: {
+          "assigned_to": string | null;
+          "budget_range": string | null;
+          "company": string | null;
+          "created_at": string;
+          "email": string | null;
+          "id": string;
+          "lead_score": number;
+          "metadata": NonNullable<Json>;
+          "name": string | null;
+          "notes": string | null;
+          "phone": string | null;
+          "services_interested": (string)[];
+          "source": string | null;
+          "status": Database["public"]["Enums"]["lead_status"];
+          "timeline": string | null;
+          "updated_at": string;
+        }[];
+        SetofOptions: {
+          from: "*";
+          to: "leads";
+          isOneToOne: false;
+          isSetofReturn: true;
+        };
+      };
       "get_recent_task_history": {
         Args: { "p_limit"?: number; "p_user_id"?: string };
         Returns: {
@@ -2445,6 +2484,33 @@ export type Database = {
           "p_user_id"?: string;
         };
         Returns: string;
+      };
+      "insert_lead": {
+        Args: { "p_lead": Json };
+        Returns: {
+          "assigned_to": string | null;
+          "budget_range": string | null;
+          "company": string | null;
+          "created_at": string;
+          "email": string | null;
+          "id": string;
+          "lead_score": number;
+          "metadata": NonNullable<Json>;
+          "name": string | null;
+          "notes": string | null;
+          "phone": string | null;
+          "services_interested": (string)[];
+          "source": string | null;
+          "status": Database["public"]["Enums"]["lead_status"];
+          "timeline": string | null;
+          "updated_at": string;
+        };
+        SetofOptions: {
+          from: "*";
+          to: "leads";
+          isOneToOne: true;
+          isSetofReturn: false;
+        };
       };
       "insert_task_history": {
         Args: {
@@ -2868,6 +2934,33 @@ export type Database = {
         SetofOptions: {
           from: "*";
           to: "cli_sessions";
+          isOneToOne: true;
+          isSetofReturn: false;
+        };
+      };
+      "update_lead": {
+        Args: { "p_changes": Json; "p_lead_id": string };
+        Returns: {
+          "assigned_to": string | null;
+          "budget_range": string | null;
+          "company": string | null;
+          "created_at": string;
+          "email": string | null;
+          "id": string;
+          "lead_score": number;
+          "metadata": NonNullable<Json>;
+          "name": string | null;
+          "notes": string | null;
+          "phone": string | null;
+          "services_interested": (string)[];
+          "source": string | null;
+          "status": Database["public"]["Enums"]["lead_status"];
+          "timeline": string | null;
+          "updated_at": string;
+        };
+        SetofOptions: {
+          from: "*";
+          to: "leads";
           isOneToOne: true;
           isSetofReturn: false;
         };

@@ -64,7 +64,7 @@ const LISTS: List[] = [
     metric: "leads_on_my_desk",
     table: "public.leads",
     list: "true",
-    owner: "coalesce(assigned_to, '00000000-0000-0000-0000-000000000000')",
+    owner: "assigned_to",
     time: "created_at",
   },
 ];

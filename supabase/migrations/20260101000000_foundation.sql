@@ -112,12 +112,21 @@ end $$;
 comment on function public.update_updated_at_column() is
   'Trigger named by seed 002: stamps updated_at with the database clock.';
 
+-- lists are paged, and no page is without an end
+create or replace function private.page_size(p_limit integer) returns integer
+language sql immutable parallel safe set search_path = '' as $$
+  select least(greatest(coalesce(p_limit, 100), 1), 500)
+$$;
+comment on function private.page_size(integer) is 'A page has 1 to 500 rows, 100 when nothing is asked.';
+
 revoke all on function
   private.invoking_role(), private.is_service(), private.acting_user(uuid),
-  private.required_user(uuid), private.set_updated_at(), public.update_updated_at_column()
+  private.required_user(uuid), private.set_updated_at(), public.update_updated_at_column(),
+  private.page_size(integer)
   from public, anon, authenticated;
 grant execute on function
-  private.invoking_role(), private.is_service(), private.acting_user(uuid), private.required_user(uuid)
+  private.invoking_role(), private.is_service(), private.acting_user(uuid), private.required_user(uuid),
+  private.page_size(integer)
   to authenticated, service_role;
 
 -- Migrations end with one of these. Every function is closed by name, whatever the project's default

@@ -1,16 +1,16 @@
 -- CRM: the people who might become customers.
 --
--- A lead belongs to the house, not to an account. Whoever it is assigned to works on it;
--- administrators (private.admins) see every lead and assign them. Deleting a member's account takes
--- their name off the lead and leaves the lead.
+-- A lead belongs to the house, not to an account. Whoever it is assigned to works on it, through the
+-- table; administrators (private.admins) work on all of them, through the functions of the next
+-- migration. Deleting a member's account takes their name off the lead and leaves the lead.
+--
+-- Why two doors? An index gives rows in order for one desk, or for all of them, and a policy is one
+-- condition for both kinds of reader: "mine, or I am an administrator" would read every lead for
+-- everybody. So the policy says the one desk, and the other door is a function.
 --
 -- Visitors come in by one narrow door, `capture_lead`: it writes only what a visitor may say, never
 -- tells whether somebody is known already, and is limited per visitor and overall by the database's
 -- own clock. Anonymous visitors have no right on any table.
---
--- Which leads a caller sees is a list of desks: one's own, or for an administrator all of them and
--- the desk of the unassigned. Said that way the policy is an index condition; "mine, or I am an
--- administrator" would read every lead for everybody.
 
 do $$ begin
   create type public.lead_status as enum
@@ -44,12 +44,9 @@ comment on column public.leads.lead_score is 'How promising, 0 to 100; written b
 comment on column public.leads.assigned_to is 'Whose desk it is on; null while nobody has it. Changed by assign_lead.';
 comment on column public.leads.source is 'Where the lead came from, such as a campaign or a page.';
 
-create index if not exists leads_assigned_to_idx on public.leads (assigned_to);
--- Nothing is indexed by time alone: the planner would walk everybody's leads, newest first, to find
--- the few of one person, or to learn that there are none.
-create index if not exists leads_desk_created_at_idx on public.leads
-  ((coalesce(assigned_to, '00000000-0000-0000-0000-000000000000'::uuid)), created_at desc);
-create index if not exists leads_status_lead_score_idx on public.leads (status, lead_score desc);
+create index if not exists leads_assigned_to_created_at_idx on public.leads (assigned_to, created_at desc, id desc);
+create index if not exists leads_status_created_at_idx on public.leads (status, created_at desc, id desc);
+create index if not exists leads_created_at_idx on public.leads (created_at desc, id desc);
 create index if not exists leads_email_idx on public.leads (lower(email));
 create index if not exists leads_services_interested_idx on public.leads using gin (services_interested);
 create index if not exists leads_metadata_idx on public.leads using gin (metadata jsonb_path_ops);
@@ -57,78 +54,19 @@ create index if not exists leads_metadata_idx on public.leads using gin (metadat
 create or replace trigger leads_stamp_updated_at before update on public.leads
   for each row execute function private.set_updated_at();
 
--- Definer: an administrator's list is read from all leads. One probe of the index per desk.
-create or replace function private.visible_lead_desks() returns uuid[]
-language plpgsql stable security definer set search_path = '' as $$
-declare
-  v_desks uuid[];
-begin
-  if not private.is_admin() then
-    return array[auth.uid()];
-  end if;
-  with recursive desk (id) as (
-    (select assigned_to from public.leads where assigned_to is not null order by assigned_to limit 1)
-    union all
-    select (select l.assigned_to from public.leads l where l.assigned_to > d.id order by l.assigned_to limit 1)
-    from desk d where d.id is not null
-  )
-  select array_agg(id) filter (where id is not null) into v_desks from desk;
-  return '00000000-0000-0000-0000-000000000000'::uuid || coalesce(v_desks, '{}');
-end $$;
-comment on function private.visible_lead_desks() is
-  'Whose leads the caller may see: their own; an administrator''s: everybody''s, and the nil uuid for unassigned ones. '
-  'Definer: the list is read from all leads.';
-
 alter table public.leads enable row level security;
 revoke all on public.leads from public, anon, authenticated, service_role;
-grant select, delete on public.leads to authenticated;
-grant insert (id, name, email, phone, company, status, services_interested, budget_range, timeline, source,
-    notes, assigned_to),
-  update (name, email, phone, company, status, services_interested, budget_range, timeline, source, notes)
+grant select on public.leads to authenticated;
+grant update (name, email, phone, company, status, services_interested, budget_range, timeline, source, notes)
   on public.leads to authenticated;
 grant select, insert, update, delete on public.leads to service_role;
 
 create policy leads_select_desk on public.leads for select to authenticated
-  using (coalesce(assigned_to, '00000000-0000-0000-0000-000000000000'::uuid)
-    = any ((select private.visible_lead_desks())::uuid[]));
-create policy leads_insert_admin on public.leads for insert to authenticated
-  with check ((select private.is_admin()));
+  using (assigned_to = (select auth.uid()));
 create policy leads_update_desk on public.leads for update to authenticated
-  using (coalesce(assigned_to, '00000000-0000-0000-0000-000000000000'::uuid)
-    = any ((select private.visible_lead_desks())::uuid[]))
-  with check (coalesce(assigned_to, '00000000-0000-0000-0000-000000000000'::uuid)
-    = any ((select private.visible_lead_desks())::uuid[]));
-create policy leads_delete_admin on public.leads for delete to authenticated
-  using ((select private.is_admin()));
+  using (assigned_to = (select auth.uid())) with check (assigned_to = (select auth.uid()));
 comment on policy leads_select_desk on public.leads is
-  'Whoever has the lead on their desk, and administrators.';
-
--- Definer: assigned_to is not a column clients may update.
-create or replace function private.assign_lead(p_lead_id uuid, p_assigned_to uuid) returns void
-language plpgsql security definer set search_path = '' as $$
-begin
-  if not (private.is_service() or private.is_admin()) then
-    raise exception using errcode = 'PT403', message = 'admin_required',
-      detail = 'Only an administrator assigns leads.';
-  end if;
-  if p_assigned_to is not null and not exists (select 1 from public.profiles where id = p_assigned_to) then
-    raise exception using errcode = 'PT422', message = 'assignee_not_found',
-      detail = 'There is no profile with that id.';
-  end if;
-  update public.leads set assigned_to = p_assigned_to where id = p_lead_id;
-  if not found then
-    raise exception using errcode = 'PT404', message = 'lead_not_found', detail = 'There is no such lead.';
-  end if;
-end $$;
-comment on function private.assign_lead(uuid, uuid) is
-  'Body of public.assign_lead. Definer, because clients cannot write assigned_to.';
-
-create or replace function public.assign_lead(p_lead_id uuid, p_assigned_to uuid) returns void
-language sql set search_path = '' as $$
-  select private.assign_lead(p_lead_id, p_assigned_to)
-$$;
-comment on function public.assign_lead(uuid, uuid) is
-  'Administrators and the service: puts a lead on somebody''s desk, or on nobody''s (null).';
+  'Whoever has the lead on their desk. Administrators read by get_leads_filtered.';
 
 create table if not exists private.lead_capture_limits (
   is_only_row boolean primary key default true check (is_only_row),
@@ -223,34 +161,13 @@ comment on function public.capture_lead(text, text, text, text, text[], text, te
   'Anybody, signed in or not: leaves a lead. Says nothing about who is known; limited by the hour.';
 
 revoke all on function
-  private.visible_lead_desks(), private.assign_lead(uuid, uuid), public.assign_lead(uuid, uuid),
   private.count_lead_capture(text, integer),
   private.capture_lead(text, text, text, text, text[], text, text, text, text),
   public.capture_lead(text, text, text, text, text[], text, text, text, text)
   from public, anon, authenticated, service_role;
-grant execute on function
-  private.visible_lead_desks(), private.assign_lead(uuid, uuid), public.assign_lead(uuid, uuid)
-  to authenticated, service_role;
 -- the one door for visitors: they may look up names in private, and execute this and nothing else
 grant usage on schema private to anon;
 grant execute on function
   private.capture_lead(text, text, text, text, text[], text, text, text, text),
   public.capture_lead(text, text, text, text, text[], text, text, text, text)
   to anon, authenticated, service_role;
-
-create or replace view public.lead_pipeline with (security_invoker = true) as
-  select
-    s.status,
-    count(l.id) as leads,
-    count(l.id) filter (where l.assigned_to is null) as unassigned,
-    round(avg(l.lead_score), 1) as average_score,
-    min(l.created_at) as oldest_at,
-    max(l.updated_at) as last_changed_at
-  from unnest(enum_range(null::public.lead_status)) as s (status)
-  left join public.leads l on l.status = s.status
-  group by s.status
-  order by s.status;
-comment on view public.lead_pipeline is
-  'Analytics: how many leads stand where, among those the reader may see. Every status has a row.';
-revoke all on public.lead_pipeline from public, anon, authenticated, service_role;
-grant select on public.lead_pipeline to authenticated, service_role;

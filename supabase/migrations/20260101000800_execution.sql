@@ -481,12 +481,6 @@ comment on function public.insert_execution_log(uuid, text, text, text, text, js
 
 -- reading logs -----------------------------------------------------------------------------------
 
-create function private.page_size(p_limit integer) returns integer
-language sql immutable parallel safe set search_path = '' as $$
-  select least(greatest(coalesce(p_limit, 100), 1), 500)
-$$;
-comment on function private.page_size(integer) is 'A page has 1 to 500 rows, 100 when nothing is asked.';
-
 create function public.get_execution_logs_by_task(
   p_task_id uuid, p_after_seq bigint default 0, p_limit integer default 100,
   p_user_id uuid default null
@@ -1194,7 +1188,7 @@ begin
     select p.oid::regprocedure from pg_proc p join pg_namespace n on n.oid = p.pronamespace
     where n.nspname = 'private' and p.proname in ('redact_text', 'redact_keys', 'redact_json', 'clip_text',
         'clip_json', 'check_status_change', 'ordered_uuid', 'lock_task_log', 'order_direct_log',
-        'write_execution_logs', 'check_log', 'page_size', 'delete_old_execution_logs', 'check_period',
+        'write_execution_logs', 'check_log', 'delete_old_execution_logs', 'check_period',
         'period_of', 'insert_task_history', 'check_task_status', 'update_task_history_status',
         'document_type', 'insert_documents', 'start_tool_execution', 'finish_tool_execution',
         'broadcast_execution_logs')
@@ -1217,7 +1211,7 @@ grant execute on function
   private.insert_documents(uuid, jsonb, uuid),
   private.start_tool_execution(uuid, text, uuid, uuid, uuid, text, jsonb, uuid),
   private.finish_tool_execution(uuid, uuid, text, jsonb, text, bigint),
-  private.page_size(integer), private.check_period(text, timestamptz, timestamptz),
+  private.check_period(text, timestamptz, timestamptz),
   private.period_of(timestamptz, text, timestamptz), private.document_type(text),
   private.ordered_uuid(), private.redact_text(text), private.redact_json(jsonb), private.redact_keys(jsonb),
   private.clip_text(text, integer), private.clip_json(jsonb, integer),
