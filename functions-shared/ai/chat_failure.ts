@@ -6,6 +6,13 @@
 import { ChatError } from "./chat_error.ts";
 import { hideKey } from "./hide_key.ts";
 
+/** A refusal of a guard around the connection, known by its shape. */
+interface Refused {
+  name?: string;
+  retryable?: boolean;
+  message?: string;
+}
+
 /**
  * The {@link ChatError} that a thrown value stands for.
  *
@@ -28,11 +35,11 @@ export function asChatError(
   };
   const said = clean(message ?? "no reason given", key);
   if (status === undefined) {
-    // a guard around the connection refused the address: asking again would not change its mind
-    const { name, retryable, message: why } =
-      (error as { cause?: Partial<Record<string, unknown>> })
-        .cause ?? {};
-    if (name === "GuardError" && retryable === false) {
+    // a guard around the connection refused (before the answer, or within a streamed one): asking
+    // again would not change its mind
+    const { name, retryable, message: why } = [error, (error as { cause?: unknown }).cause]
+      .find((one) => one instanceof Error && one.name === "GuardError") as Refused ?? {};
+    if (name !== undefined && retryable === false) {
       return new ChatError("llm_refused", `The model service may not be reached: ${why}`);
     }
     return error instanceof SyntaxError

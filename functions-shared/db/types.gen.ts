@@ -2789,6 +2789,7 @@ export type Database = {
           "p_embedding"?: string;
           "p_final_outcome"?: string;
           "p_model"?: string;
+          "p_request_id"?: string;
           "p_trigger": string;
           "p_user_id": string;
         };

@@ -14,13 +14,14 @@ import { embedOnce } from "./embed_once.ts";
 /**
  * Stores a procedure of `userId`, or joins it to one that means and does the same. Secrets are
  * removed first. Without a model, or while it is silent, the pattern is stored all the same and the
- * embedding job catches up.
+ * embedding job catches up. The same `requestId` again counts nothing and answers as the first time.
  */
 export async function recordPattern(
   db: SupabaseClient<Database>,
   userId: string,
   request: RecordRequest,
   log: Log,
+  requestId?: string,
 ): Promise<RecordResponse> {
   const trigger = redact(request.trigger) as string;
   let vector: string | null = request.embedding ? vectorText(request.embedding) : null;
@@ -44,6 +45,7 @@ export async function recordPattern(
     p_final_outcome: request.final_outcome,
     p_embedding: vector,
     p_model: model,
+    p_request_id: requestId,
   });
   return { id: row!.id, merged: row!.merged };
 }

@@ -131,22 +131,57 @@ end $$;
 comment on function private.sequence_similarity(text[], text[]) is
   'Likeness of two action sequences: twice the longest common subsequence over both lengths, 0 to 1.';
 
+create table private.record_receipts (
+  user_id uuid not null references auth.users (id) on delete cascade,
+  request_id uuid not null,
+  pattern_id uuid not null references public.behavior_patterns (id) on delete cascade,
+  merged boolean not null,
+  created_at timestamptz not null default now(),
+  primary key (user_id, request_id)
+);
+create index record_receipts_pattern_id_idx on private.record_receipts (pattern_id);
+create index record_receipts_created_at_idx on private.record_receipts (created_at);
+comment on table private.record_receipts is
+  'What a request recorded. A request that is made again (a step after a crash) finds its receipt and counts nothing.';
+alter table private.record_receipts enable row level security;
+revoke all on private.record_receipts from public, anon, authenticated;
+grant select, insert, update, delete on private.record_receipts to service_role;
+create policy record_receipts_all_server on private.record_receipts for all to service_role using (true) with check (true);
+
 create function public.mira_record_pattern(
   p_user_id uuid, p_trigger text, p_context jsonb default '{}'::jsonb, p_actions jsonb default '[]'::jsonb,
   p_final_outcome text default 'success', p_embedding extensions.vector default null, p_model text default null,
-  p_dimensions int default null)
+  p_dimensions int default null, p_request_id uuid default null)
 returns table (id uuid, merged boolean, confidence double precision, use_count int)
 language plpgsql volatile security invoker set search_path = '' as $$
 begin
   return query select r.id, r.merged, r.confidence, r.use_count
-    from private.record_pattern(p_user_id, p_trigger, p_context, p_actions, p_final_outcome, p_embedding, p_model, p_dimensions) r;
+    from private.record_pattern(p_user_id, p_trigger, p_context, p_actions, p_final_outcome, p_embedding, p_model, p_dimensions, p_request_id) r;
 end $$;
-comment on function public.mira_record_pattern(uuid, text, jsonb, jsonb, text, extensions.vector, text, int) is
-  'Server only. Records a procedure of a user. Near-duplicates (same text or cosine ≥ 0.9, and action sequences alike ≥ 0.8) merge: counts and wordings are kept, nothing is deleted. Without p_embedding a cached one is used, else the embedding job fills it in.';
+comment on function public.mira_record_pattern(uuid, text, jsonb, jsonb, text, extensions.vector, text, int, uuid) is
+  'Server only. Records a procedure of a user. Near-duplicates (same text or cosine ≥ 0.9, and action sequences alike ≥ 0.8) merge: counts and wordings are kept, nothing is deleted. Without p_embedding a cached one is used, else the embedding job fills it in. The same p_request_id again counts nothing and answers as the first.';
+
+-- one more observation of a pattern that is known: counts, the other wording, the other context
+create function private.add_observation(p_id uuid, p_trigger text, p_context jsonb, p_outcome text,
+  p_embedding extensions.vector, p_model text) returns void
+language plpgsql volatile security invoker set search_path = '' as $$
+begin
+  perform private.add_evidence(p_id, p_outcome);
+  update public.behavior_patterns p set use_count = p.use_count + 1, last_used_at = now() where p.id = p_id;
+  update public.behavior_patterns p set aliases = p.aliases || p_trigger
+  where p.id = p_id and lower(p.trigger) <> lower(p_trigger) and p_trigger <> all (p.aliases) and cardinality(p.aliases) < 20;
+  update public.behavior_patterns p set other_contexts = p.other_contexts || jsonb_build_array(p_context)
+  where p.id = p_id and p.context <> p_context and p_context <> '{}'::jsonb
+    and not p.other_contexts @> jsonb_build_array(p_context) and jsonb_array_length(p.other_contexts) < 20;
+  update public.behavior_patterns p set trigger_embedding = p_embedding, embedding_model = p_model
+  where p.id = p_id and p.trigger_embedding is null and p_embedding is not null and p.trigger = p_trigger;
+end $$;
+comment on function private.add_observation(uuid, text, jsonb, text, extensions.vector, text) is
+  'Joins one more record to a pattern: evidence, use, wording, context, and the embedding it may still lack.';
 
 create function private.record_pattern(
   p_user_id uuid, p_trigger text, p_context jsonb, p_actions jsonb, p_final_outcome text,
-  p_embedding extensions.vector, p_model text, p_dimensions int)
+  p_embedding extensions.vector, p_model text, p_dimensions int, p_request_id uuid default null)
 returns table (id uuid, merged boolean, confidence double precision, use_count int)
 language plpgsql volatile security definer set search_path = '' as $$
 #variable_conflict use_column
@@ -160,6 +195,7 @@ declare
   v_model smallint;
   v_model_name text := p_model;
   v_twin uuid;
+  v_merged boolean;
 begin
   if v_trigger is null or length(v_trigger) not between 1 and 8000 then
     raise exception using errcode = 'PT422', message = 'trigger_invalid',
@@ -181,6 +217,13 @@ begin
 
   -- same user, one at a time: of many who record the same thing at once, one inserts and the rest merge
   perform pg_advisory_xact_lock(hashtextextended('private.record_pattern', uuid_hash_extended(v_user, 0)));
+
+  select r.pattern_id, r.merged into v_twin, v_merged from private.record_receipts r
+  where r.user_id = v_user and r.request_id = p_request_id;
+  if found then
+    return query select p.id, v_merged, p.confidence, p.use_count from public.behavior_patterns p where p.id = v_twin;
+    return;
+  end if;
 
   if v_embedding is not null then
     perform private.checked_embedding(v_embedding);
@@ -206,7 +249,8 @@ begin
     order by n.similarity desc, p.created_at limit 1;
   end if;
 
-  if v_twin is null then
+  v_merged := v_twin is not null;
+  if not v_merged then
     insert into public.behavior_patterns
       (user_id, trigger, trigger_embedding, embedding_model, context, actions, final_outcome, confidence,
        success_count, partial_count, failure_count)
@@ -215,23 +259,16 @@ begin
       round(((2 * 0.7 + private.outcome_value(p_final_outcome)) / 3)::numeric, 9),
       (p_final_outcome = 'success')::int, (p_final_outcome = 'partial')::int, (p_final_outcome = 'failed')::int)
     returning behavior_patterns.id into v_twin;
-    return query select p.id, false, p.confidence, p.use_count from public.behavior_patterns p where p.id = v_twin;
-    return;
+  else
+    perform private.add_observation(v_twin, v_trigger, v_context, p_final_outcome, v_embedding, v_model_name);
   end if;
-
-  -- one more observation: counts, the other wording, the other context
-  perform private.add_evidence(v_twin, p_final_outcome);
-  update public.behavior_patterns p set use_count = p.use_count + 1, last_used_at = now() where p.id = v_twin;
-  update public.behavior_patterns p set aliases = p.aliases || v_trigger
-  where p.id = v_twin and lower(p.trigger) <> lower(v_trigger) and v_trigger <> all (p.aliases) and cardinality(p.aliases) < 20;
-  update public.behavior_patterns p set other_contexts = p.other_contexts || jsonb_build_array(v_context)
-  where p.id = v_twin and p.context <> v_context and v_context <> '{}'::jsonb
-    and not p.other_contexts @> jsonb_build_array(v_context) and jsonb_array_length(p.other_contexts) < 20;
-  update public.behavior_patterns p set trigger_embedding = v_embedding, embedding_model = v_model_name
-  where p.id = v_twin and p.trigger_embedding is null and v_embedding is not null and p.trigger = v_trigger;
-  return query select p.id, true, p.confidence, p.use_count from public.behavior_patterns p where p.id = v_twin;
+  if p_request_id is not null then
+    insert into private.record_receipts (user_id, request_id, pattern_id, merged)
+    values (v_user, p_request_id, v_twin, v_merged);
+  end if;
+  return query select p.id, v_merged, p.confidence, p.use_count from public.behavior_patterns p where p.id = v_twin;
 end $$;
-comment on function private.record_pattern(uuid, text, jsonb, jsonb, text, extensions.vector, text, int) is
+comment on function private.record_pattern(uuid, text, jsonb, jsonb, text, extensions.vector, text, int, uuid) is
   'Body of mira_record_pattern. Definer: writes server-written columns, for the acting user only.';
 
 create function public.mira_pattern_feedback(p_user_id uuid, p_pattern_id uuid, p_outcome text)
@@ -289,7 +326,7 @@ comment on function private.pattern_feedback(uuid, uuid, text) is
 
 select private.open_to_server('{
   count_recalls,mira_count_recalls,increment_pattern_use_count,outcome_value,add_evidence,sequence_similarity,
-  mira_record_pattern,record_pattern,mira_pattern_feedback,pattern_feedback}');
+  mira_record_pattern,record_pattern,add_observation,mira_pattern_feedback,pattern_feedback}');
 grant execute on function
   public.increment_pattern_use_count(uuid),
   private.increment_pattern_use_count(uuid)

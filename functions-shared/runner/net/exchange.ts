@@ -22,13 +22,22 @@ export interface Exchange {
   /** most bytes of the answer's body */
   maxBytes: number;
   signal: AbortSignal;
+  /** what is thrown instead of a failure, now or from the body; default the failure itself */
+  explain?: (failure: unknown) => unknown;
 }
 
-/** What came back. */
+/** What came back, whole. */
 export interface ExchangeReply {
   status: number;
   headers: Headers;
   body: Bytes;
+}
+
+/** What is coming back. The connection lives until `body` has been read or cancelled. */
+export interface OpenReply {
+  status: number;
+  headers: Headers;
+  body: ReadableStream<Bytes>;
 }
 
 /** The other side broke a rule. `code` is `response_too_large` or `response_invalid`. */
@@ -42,15 +51,17 @@ export class ExchangeError extends Error {
 const MAX_HEAD = 32 * 1024;
 
 /**
- * Sends a request and reads the whole answer. Never follows a redirect, never decompresses.
+ * Sends a request and answers when the head of the reply is in. Never follows a redirect, never
+ * decompresses.
  *
- * @throws {ExchangeError}, the signal's reason, or the connection's error
+ * @throws {ExchangeError}, the signal's reason, or the connection's error, as `explain` puts it; what
+ *   happens later is thrown by the body
  */
-export async function exchange(request: Exchange): Promise<ExchangeReply> {
-  const { url, signal } = request;
-  signal.throwIfAborted();
+export async function openExchange(request: Exchange): Promise<OpenReply> {
+  const { url, signal, explain = (failure: unknown) => failure } = request;
   let connection: Deno.Conn | undefined;
   const close = () => {
+    signal.removeEventListener("abort", close);
     try {
       connection?.close();
     } catch {
@@ -58,7 +69,17 @@ export async function exchange(request: Exchange): Promise<ExchangeReply> {
     }
   };
   signal.addEventListener("abort", close);
-  try {
+  /** Whatever fails closes the connection. */
+  const guarded = async <T>(work: () => Promise<T>): Promise<T> => {
+    try {
+      return await work();
+    } catch (error) {
+      close();
+      throw explain(signal.aborted ? signal.reason : error);
+    }
+  };
+  return await guarded(async () => {
+    signal.throwIfAborted();
     const port = Number(url.port || (url.protocol === "https:" ? 443 : 80));
     const raw = await aborted(Deno.connect({ hostname: request.address, port }), signal);
     connection = raw;
@@ -69,14 +90,30 @@ export async function exchange(request: Exchange): Promise<ExchangeReply> {
       });
     }
     await send(connection, request);
-    return await receive(new Reader(connection, request.maxBytes), request.method);
-  } catch (error) {
-    if (signal.aborted) throw signal.reason;
-    throw error;
-  } finally {
-    signal.removeEventListener("abort", close);
-    close();
-  }
+    const reader = new Reader(connection, request.maxBytes);
+    const { status, headers } = await receiveHead(reader);
+    const parts = request.method === "HEAD" || status === 204 || status === 304
+      ? nothing()
+      : bodyParts(reader, headers, request.maxBytes);
+    const body = new ReadableStream<Bytes>({
+      pull: (controller) =>
+        guarded(async () => {
+          const { done, value } = await parts.next();
+          if (!done) return controller.enqueue(value);
+          close();
+          controller.close();
+        }),
+      cancel: close,
+    }, { highWaterMark: 0 });
+    return { status, headers, body };
+  });
+}
+
+/** Reads a reply to its end. */
+export async function readWhole({ status, headers, body }: OpenReply): Promise<ExchangeReply> {
+  const parts: Bytes[] = [];
+  for await (const part of body) parts.push(part);
+  return { status, headers, body: join(parts) };
 }
 
 /** The connection, unless the signal ends first; one that is made too late is closed. */
@@ -116,7 +153,7 @@ async function send(connection: Deno.Conn, request: Exchange): Promise<void> {
   }
 }
 
-async function receive(reader: Reader, method: string): Promise<ExchangeReply> {
+async function receiveHead(reader: Reader): Promise<{ status: number; headers: Headers }> {
   let status = 0;
   let headers = new Headers();
   do {
@@ -140,30 +177,35 @@ async function receive(reader: Reader, method: string): Promise<ExchangeReply> {
       "The answer is compressed, which was not asked for.",
     );
   }
-  if (method === "HEAD" || status === 204 || status === 304) {
-    return { status, headers, body: new Uint8Array() };
-  }
-  const body = await readBody(reader, headers);
-  return { status, headers, body };
+  return { status, headers };
 }
 
-async function readBody(reader: Reader, headers: Headers): Promise<Bytes> {
+async function* nothing(): AsyncGenerator<Bytes> {}
+
+/** The body in pieces as they come, in whichever of HTTP's three ways it is framed. */
+async function* bodyParts(
+  reader: Reader,
+  headers: Headers,
+  maxBytes: number,
+): AsyncGenerator<Bytes> {
   if (/\bchunked$/i.test(headers.get("transfer-encoding") ?? "")) {
-    const parts: Uint8Array[] = [];
-    for (;;) {
+    for (let left = maxBytes;;) {
       const size = parseInt(await reader.line(), 16);
       if (!(size >= 0)) throw new ExchangeError("response_invalid", "A chunk has no size.");
-      if (size === 0) return join(parts);
-      parts.push(await reader.take(size));
+      if (size === 0) return;
+      left -= size;
+      if (left < 0) throw tooLarge(maxBytes);
+      yield* reader.take(size);
       await reader.line();
     }
   }
   const length = headers.get("content-length");
-  if (length === null) return await reader.rest();
+  if (length === null) return yield* reader.rest();
   if (!/^\d{1,15}$/.test(length)) {
     throw new ExchangeError("response_invalid", "The answer's length is not a number.");
   }
-  return await reader.take(Number(length));
+  if (Number(length) > maxBytes) throw tooLarge(maxBytes);
+  yield* reader.take(Number(length));
 }
 
 /** Bytes of a connection, counted: more than head and body may have ends the reading. */
@@ -198,20 +240,27 @@ class Reader {
     }
   }
 
-  /** Exactly `count` bytes. */
-  async take(count: number): Promise<Bytes> {
-    if (count > this.maxBytes) throw tooLarge(this.maxBytes);
-    while (this.#held.byteLength < count) if (!await this.#more()) throw cutOff();
-    const taken = this.#held.slice(0, count);
-    this.#held = this.#held.slice(count);
-    return taken;
+  /** Exactly `count` bytes, in pieces as they come. */
+  async *take(count: number): AsyncGenerator<Bytes> {
+    while (count > 0) {
+      if (this.#held.byteLength === 0 && !await this.#more()) throw cutOff();
+      const piece = this.#held.slice(0, count);
+      this.#held = this.#held.slice(piece.byteLength);
+      count -= piece.byteLength;
+      yield piece;
+    }
   }
 
   /** Everything until the connection closes. */
-  async rest(): Promise<Bytes> {
-    while (await this.#more());
-    if (this.#held.byteLength > this.maxBytes) throw tooLarge(this.maxBytes);
-    return this.#held;
+  async *rest(): AsyncGenerator<Bytes> {
+    let left = this.maxBytes;
+    do {
+      const piece = this.#held;
+      this.#held = new Uint8Array();
+      left -= piece.byteLength;
+      if (left < 0) throw tooLarge(this.maxBytes);
+      if (piece.byteLength > 0) yield piece;
+    } while (await this.#more());
   }
 }
 

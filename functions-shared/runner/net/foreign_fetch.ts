@@ -3,18 +3,18 @@
  *
  * @module
  */
-import { guardedFetch } from "./guarded_fetch.ts";
+import { openGuarded } from "./guarded_fetch.ts";
 
 const MAX_BYTES = 4 * 1024 * 1024;
 
 /**
  * A function in the shape of `fetch` that posts to paths below `base` and nowhere else, under all
- * rules of {@link guardedFetch}. The answer is read to its end first, so a streamed one comes at once.
+ * rules of {@link openGuarded}. A streamed answer arrives as it is written.
  */
 export function foreignFetch(base: string, trustedOrigins: string[]) {
   const { hostname, pathname } = new URL(base);
   return async (input: string | URL | Request, init: RequestInit = {}): Promise<Response> => {
-    const reply = await guardedFetch({
+    const reply = await openGuarded({
       url: input instanceof Request ? input.url : String(input),
       method: init.method ?? "GET",
       headers: Object.fromEntries(new Headers(init.headers)),

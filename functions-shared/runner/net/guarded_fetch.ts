@@ -3,7 +3,14 @@
  *
  * @module
  */
-import { type Bytes, exchange, ExchangeError, type ExchangeReply } from "./exchange.ts";
+import {
+  type Bytes,
+  ExchangeError,
+  type ExchangeReply,
+  openExchange,
+  type OpenReply,
+  readWhole,
+} from "./exchange.ts";
 import { isGlobalAddress } from "./global_address.ts";
 
 /** Where requests may go. A rule without methods allows GET and HEAD. */
@@ -66,6 +73,20 @@ export async function guardedFetch(
   request: GuardedRequest,
   guard: Guard,
 ): Promise<ExchangeReply & { url: string }> {
+  const { url, ...reply } = await openGuarded(request, guard);
+  return { ...await readWhole(reply), url };
+}
+
+/**
+ * The same, answered when the head is in: the body can be read as it comes, under the same limits of
+ * time and size.
+ *
+ * @throws {GuardError} as {@link guardedFetch}; what happens later is thrown by the body
+ */
+export async function openGuarded(
+  request: GuardedRequest,
+  guard: Guard,
+): Promise<OpenReply & { url: string }> {
   const timeout = AbortSignal.timeout(guard.timeoutMs ?? 5_000);
   const signal = guard.signal ? AbortSignal.any([guard.signal, timeout]) : timeout;
   let method = (request.method ?? "GET").toUpperCase();
@@ -87,6 +108,7 @@ export async function guardedFetch(
     if (![301, 302, 303, 307, 308].includes(reply.status) || location === null) {
       return { ...reply, url: target.href };
     }
+    await reply.body.cancel();
     if (!URL.canParse(location, target)) {
       throw new GuardError("url_refused", "The redirect does not lead to a valid address.");
     }
@@ -173,20 +195,23 @@ async function attempt(
   },
   guard: Guard,
   signal: AbortSignal,
-): Promise<ExchangeReply> {
+): Promise<OpenReply> {
   const { body, ...rest } = what;
-  try {
-    return await exchange({
-      ...rest,
-      ...(body ? { body } : {}),
-      maxBytes: guard.maxBytes ?? 1024 * 1024,
-      signal,
-    });
-  } catch (error) {
-    if (error instanceof ExchangeError) throw new GuardError(error.code, error.message);
-    if (signal.aborted) throw timedOut();
-    throw new GuardError("request_failed", `The connection to ${what.url.hostname} failed.`, true);
-  }
+  return await openExchange({
+    ...rest,
+    ...(body ? { body } : {}),
+    maxBytes: guard.maxBytes ?? 1024 * 1024,
+    signal,
+    explain: (failure) => {
+      if (failure instanceof ExchangeError) return new GuardError(failure.code, failure.message);
+      if (signal.aborted) return timedOut();
+      return new GuardError(
+        "request_failed",
+        `The connection to ${what.url.hostname} failed.`,
+        true,
+      );
+    },
+  });
 }
 
 function timedOut(): GuardError {

@@ -45,10 +45,11 @@ async function search(context: ToolContext, request: FindRequest) {
   return found;
 }
 
-/** Records what was done and how it ended; what means and does the same is joined. */
+/** Records what was done and how it ended, once per step; what means and does the same is joined. */
 const recordPattern: ToolHandler = async (args, context) => {
   const log = createLog({ run_id: context.runId });
-  return await record(context.admin, context.userId, read(RecordRequest, args), log);
+  const request = read(RecordRequest, args);
+  return await record(context.admin, context.userId, request, log, await uuidFrom(context.key));
 };
 
 /** Keeps a note, without its secrets. The id comes from the key, so a repeat finds the first. */

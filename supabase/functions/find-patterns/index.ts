@@ -36,7 +36,7 @@ app.post("/", allow("user", "secret"), limit("find-patterns", 240), idempotent()
 app.post("/record", allow("user", "secret"), limit("record", 240), idempotent(), async (c) => {
   const request = await readBody(c, RecordRequest);
   const userId = subjectUser(c.var.caller, request.user_id);
-  const recorded = await recordPattern(c.var.admin, userId, request, c.var.log);
+  const recorded = await recordPattern(c.var.admin, userId, request, c.var.log, c.var.effectId);
   return c.json(recorded satisfies RecordResponse, 201);
 });
 

@@ -2,7 +2,8 @@
 
 /** One scripted answer, or what decides it from the request. */
 export type ScriptedReply =
-  | { text: string; finish?: string; delayMs?: number }
+  /** With `hold` a stream stops after its first word until that is resolved. */
+  | { text: string; finish?: string; delayMs?: number; hold?: Promise<unknown> }
   | { toolCalls: { name: string; arguments: unknown }[]; text?: string; delayMs?: number }
   /** An HTTP failure. */
   | { status: number; headers?: Record<string, string>; error?: Record<string, unknown> }
@@ -158,6 +159,7 @@ function streamed(request: LlmRequest, reply: Spoken): Response {
   const body = ReadableStream.from((async function* () {
     for (const [i, line] of lines.entries()) {
       if (i > 0 && i < 40) await new Promise((resolve) => setTimeout(resolve, 2));
+      if (i === 2 && "hold" in reply) await reply.hold;
       yield new TextEncoder().encode(line);
     }
   })());

@@ -1,5 +1,5 @@
 begin;
-select plan(17);
+select plan(20);
 
 insert into auth.users (id) values ('b0000000-0000-4000-8000-000000000005'), ('b0000000-0000-4000-8000-000000000006');
 create function pg_temp.v(lean float8) returns extensions.vector language sql as $$
@@ -48,6 +48,18 @@ select is(
   jsonb_array_length(public.mira_recall_patterns('b0000000-0000-4000-8000-000000000006', null,
     array(select id from public.behavior_patterns where user_id = 'b0000000-0000-4000-8000-000000000005'))),
   0, 'ids of somebody else fetch nothing');
+
+-- requests: a step that is done again records once
+create function pg_temp.again(p_request uuid, p_user uuid default 'b0000000-0000-4000-8000-000000000005') returns boolean language sql as $$
+  select merged from public.mira_record_pattern(p_user, 'ship it', '{}', pg_temp.steps('a', 'b', 'c', 'd', 'e'), 'success',
+    p_request_id => p_request) $$;
+select is(
+  (select array_agg(pg_temp.again('c0000000-0000-4000-8000-000000000002')) from generate_series(1, 3)), '{t,t,t}',
+  'a request made again answers as the first time');
+select is((select array[use_count, success_count] from public.behavior_patterns where trigger = 'ship it' and user_id = 'b0000000-0000-4000-8000-000000000005'),
+  array[6, 4], 'and counts once');
+select is(pg_temp.again('c0000000-0000-4000-8000-000000000002', 'b0000000-0000-4000-8000-000000000006'), true,
+  'somebody else''s request of the same id is another');
 
 select * from finish();
 rollback;

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { startCountingServer } from "../../support/counting_server.ts";
 import { startLlmServer, tokensOf } from "../../support/llm_server.ts";
+import { readEvents as eventsAsTheyCome } from "../../support/sse.ts";
 import { startStack } from "../../support/stack.ts";
 import { chain, llm, readEvents, tool } from "./graphs.ts";
 
@@ -451,6 +452,32 @@ Deno.test("a user's own key goes to its own address, and is seen nowhere else", 
   }
 });
 
+Deno.test("text from a user's own service is shown while it is being written", async () => {
+  fresh();
+  const seen = Promise.withResolvers<void>();
+  const tooLate = setTimeout(() => seen.resolve(), 20_000);
+  let held = true;
+  model.say({ text: "one two three", hold: seen.promise.then(() => held = false) });
+  const response = await stack.fetch("/functions/v1/run-workflow", {
+    as: ada,
+    headers: { accept: "text/event-stream" },
+    json: {
+      workflow: chain(
+        llm("write", { prompt: "Write.", provider: "openai_compatible", agent_name: "writer" }),
+      ),
+    },
+  });
+  const texts: string[] = [];
+  for await (const { event, data } of eventsAsTheyCome(response)) {
+    if (event !== "token") continue;
+    if (texts.length === 0) assert.ok(held, "the first word came when the service had ended");
+    texts.push(data.text);
+    seen.resolve();
+  }
+  clearTimeout(tooLate);
+  assert.deepEqual([texts[0], texts.join("")], ["one ", "one two three"]);
+});
+
 Deno.test("the operator's own tools: a SQL function, an edge function, and one that needs an account", async () => {
   fresh();
   const tools = [
@@ -573,4 +600,53 @@ Deno.test("a run records what worked, and a later one recalls it by meaning", as
     taught.state.note.memory_id,
   );
   assert.equal(memories.data!.length, 1);
+});
+
+Deno.test("a step that is done again after a crash leaves its effects once", async () => {
+  // nobody drives it yet
+  const { data: started } = await stack.service.rpc("mira_start_run", {
+    p_user_id: ada.id,
+    p_workflow: chain(
+      tool("learn", "record_pattern", {
+        trigger: "close the books of the quarter",
+        actions: [{ tool: "ledger" }],
+        final_outcome: "success",
+      }),
+      tool("note", "remember", { content: "The books close on the third." }),
+      tool("keep", "save_document", { document_type: "doc", title: "Books" }),
+    ),
+  });
+  const id = started.run_id;
+  // what the database holds when a worker dies after its effects and before its report
+  const columns = "cursor, status, steps_used, next_seq, last_event, state_data, lease_epoch";
+  await stack.sql(
+    `create table private.crashed as select id, ${columns} from public.mira_workflow_state where id = $1`,
+    [id],
+  );
+  for (let life = 1; life <= 3; life++) {
+    await stack.sql("delete from private.run_steps where run_id = $1", [id]);
+    // the history knows no way back, so it is turned off for a moment
+    await stack.sql("alter table public.task_history disable trigger user");
+    await stack.sql("update public.task_history set status = 'pending' where id = $1", [id]);
+    await stack.sql("alter table public.task_history enable trigger user");
+    await stack.sql(
+      `update public.mira_workflow_state s set (${columns}, due_at, leased_at, finished_at, output) =
+        (select ${columns}, now(), null::timestamptz, null::timestamptz, null::jsonb from private.crashed)
+       where id = $1`,
+      [id],
+    );
+    const worked = await stack.fetch("/functions/v1/run-workflow/work", { as: "cron", json: {} });
+    assert.equal((await worked.json()).steps, 3);
+    const again = await (await stack.fetch(`/functions/v1/run-workflow/${id}`, { as: ada })).json();
+    assert.equal(again.status, "completed", JSON.stringify(again.error));
+    assert.equal(again.state.learn.merged, false, `life ${life}`);
+  }
+  const { data: patterns } = await ada.client.from("behavior_patterns")
+    .select("use_count, success_count").eq("trigger", "close the books of the quarter");
+  assert.deepEqual(patterns, [{ use_count: 1, success_count: 1 }]);
+  const { data: notes } = await ada.client.from("memories").select("id")
+    .eq("content", "The books close on the third.");
+  const { data: documents } = await ada.client.from("documents_generated").select("id")
+    .eq("task_id", id);
+  assert.deepEqual([notes!.length, documents!.length], [1, 1]);
 });

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { exchange } from "../../../../functions-shared/runner/net/exchange.ts";
+import { openExchange, readWhole } from "../../../../functions-shared/runner/net/exchange.ts";
 import { isGlobalAddress } from "../../../../functions-shared/runner/net/global_address.ts";
 import {
   type Guard,
@@ -122,7 +122,7 @@ Deno.test("the connection goes to the address that was checked, whatever the nam
   const server = canary((request) => new Response(request.headers.get("host")));
   try {
     // nobody can look this name up, so only the address can have led here
-    const reply = await exchange({
+    const open = await openExchange({
       method: "GET",
       url: new URL(`http://rebind.invalid:${server.port}/`),
       address: "127.0.0.1",
@@ -130,6 +130,7 @@ Deno.test("the connection goes to the address that was checked, whatever the nam
       maxBytes: 1000,
       signal: AbortSignal.timeout(2000),
     });
+    const reply = await readWhole(open);
     assert.equal(new TextDecoder().decode(reply.body), `rebind.invalid:${server.port}`);
   } finally {
     await server.close();
