@@ -31,8 +31,14 @@ import { drawGraph, type DrawnGraph } from "../../../functions-shared/workflow/d
 const LEASE_MS = 30_000;
 
 const app = miraFunction("run-workflow");
+const people = allow("user", "secret");
+const starting = limit("run-workflow", 120);
+/** A conversation with a run: answers and signals come one by one, but programs send them too. */
+const steering = limit("run-workflow-steer", 300);
+/** Looking is cheap, and pages that watch several runs look often. */
+const reading = limit("run-workflow-read", 600);
 
-app.post("/", allow("user", "secret"), limit("run-workflow", 120), idempotent(), async (c) => {
+app.post("/", people, starting, idempotent(), async (c) => {
   const input = await readBody(c, RunRequest);
   const { priority, budget, delay_ms, metadata } = input;
   const reply = await rpc<Reply>(c.var.admin, "mira_start_run", {
@@ -63,7 +69,7 @@ app.post("/work", allow("cron", "secret"), async (c) => {
   return c.json({ ...report, vault });
 });
 
-app.post("/workflows/validate", allow("user", "secret"), async (c) => {
+app.post("/workflows/validate", people, reading, async (c) => {
   const input = await readBody(c, ValidateRequest);
   return c.json(
     await rpc(c.var.admin, "mira_validate_workflow", {
@@ -74,7 +80,7 @@ app.post("/workflows/validate", allow("user", "secret"), async (c) => {
   );
 });
 
-app.get("/workflows/:id/diagram", allow("user", "secret"), async (c) => {
+app.get("/workflows/:id/diagram", people, reading, async (c) => {
   return c.text(drawGraph(
     await rpc<DrawnGraph>(c.var.admin, "mira_read_graph", {
       p_user_id: ownerOf(c),
@@ -83,7 +89,7 @@ app.get("/workflows/:id/diagram", allow("user", "secret"), async (c) => {
   ));
 });
 
-app.get("/:run_id{[0-9a-fA-F-]{36}}/diagram", allow("user", "secret"), async (c) => {
+app.get("/:run_id{[0-9a-fA-F-]{36}}/diagram", people, reading, async (c) => {
   return c.text(drawGraph(
     await rpc<DrawnGraph>(c.var.admin, "mira_read_graph", {
       p_user_id: ownerOf(c),
@@ -92,11 +98,11 @@ app.get("/:run_id{[0-9a-fA-F-]{36}}/diagram", allow("user", "secret"), async (c)
   ));
 });
 
-app.get("/:run_id{[0-9a-fA-F-]{36}}", allow("user", "secret"), async (c) => {
+app.get("/:run_id{[0-9a-fA-F-]{36}}", people, reading, async (c) => {
   return await showRun(c, uuidParam(c, "run_id"));
 });
 
-app.post("/:run_id{[0-9a-fA-F-]{36}}/resume", allow("user", "secret"), idempotent(), async (c) => {
+app.post("/:run_id{[0-9a-fA-F-]{36}}/resume", people, steering, idempotent(), async (c) => {
   const input = await readBody(c, ResumeRequest);
   const runId = uuidParam(c, "run_id");
   await checkAnswer(c.var.admin, ownerOf(c), runId, input.value, input.step_id);
@@ -111,7 +117,7 @@ app.post("/:run_id{[0-9a-fA-F-]{36}}/resume", allow("user", "secret"), idempoten
   return await answerRun(c, reply, input.wait_ms);
 });
 
-app.post("/:run_id{[0-9a-fA-F-]{36}}/signal", allow("user", "secret"), idempotent(), async (c) => {
+app.post("/:run_id{[0-9a-fA-F-]{36}}/signal", people, steering, idempotent(), async (c) => {
   const input = await readBody(c, SignalRequest);
   const reply = await rpc<Reply & { delivered: boolean; duplicate: boolean }>(
     c.var.admin,
@@ -130,7 +136,7 @@ app.post("/:run_id{[0-9a-fA-F-]{36}}/signal", allow("user", "secret"), idempoten
   return await answerRun(c, reply, input.wait_ms, { delivered, duplicate });
 });
 
-app.post("/:run_id{[0-9a-fA-F-]{36}}/cancel", allow("user", "secret"), idempotent(), async (c) => {
+app.post("/:run_id{[0-9a-fA-F-]{36}}/cancel", people, steering, idempotent(), async (c) => {
   const hasBody = (await readBytes(c)).byteLength > 0;
   const { reason } = hasBody ? await readBody(c, CancelRequest) : {};
   const reply = await rpc<Reply>(c.var.admin, "mira_cancel_run", {
@@ -143,8 +149,8 @@ app.post("/:run_id{[0-9a-fA-F-]{36}}/cancel", allow("user", "secret"), idempoten
 
 app.post(
   "/:run_id{[0-9a-fA-F-]{36}}/fork",
-  allow("user", "secret"),
-  limit("run-workflow", 120),
+  people,
+  starting,
   idempotent(),
   async (c) => {
     const input = await readBody(c, ForkRequest);

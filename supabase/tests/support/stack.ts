@@ -10,6 +10,10 @@ import postgres from "postgres";
 
 const ROOT = new URL("../../../", import.meta.url).pathname;
 const READY_WITHIN_MS = 60_000;
+/** Closing a database that others keep busy takes a while; more than this is a fault. */
+const END_WITHIN_MS = 20_000;
+/** The platform ends every request at 150 s, streams too: what takes longer here never answers. */
+const ANSWER_WITHIN_MS = 170_000;
 
 /** A signed-up person with a client of their own. */
 export interface TestUser {
@@ -106,6 +110,8 @@ export async function startStack(
   let env: Record<string, string> | undefined;
   while (env === undefined) {
     if (ended || Date.now() > giveUpAt) {
+      // a child that is late goes on printing: without its end this would wait for ever
+      if (!ended) child.kill("SIGKILL");
       await gathered;
       throw new Error(`the stack did not start:\n${printed}`);
     }
@@ -134,7 +140,9 @@ export async function startStack(
 
   const end = async (signal: Deno.Signal) => {
     if (!ended) child.kill(signal);
+    const tooLong = setTimeout(() => child.kill("SIGKILL"), END_WITHIN_MS);
     await status;
+    clearTimeout(tooLong);
     await child.stdin.close().catch(() => {});
     await gathered;
     if (fresh) await fresh.drop();
@@ -172,8 +180,10 @@ export async function startStack(
       if (!headers.has("apikey")) headers.set("apikey", key);
       if (typeof as === "object") headers.set("authorization", `Bearer ${as.jwt}`);
       if (json !== undefined) headers.set("content-type", "application/json");
+      const tooLong = AbortSignal.timeout(ANSWER_WITHIN_MS);
       return fetch(`${url}${path}`, {
         ...rest,
+        signal: rest.signal ? AbortSignal.any([rest.signal, tooLong]) : tooLong,
         headers,
         ...(json === undefined
           ? {}

@@ -521,3 +521,43 @@ Deno.test("hostile requests get a problem, never a 500", async () => {
   }
   assert.equal((await stack.fetch("/functions/v1/run-workflow/work", { as: "cron" })).status, 405);
 });
+
+Deno.test("who looks or steers too often is told when to come back", async () => {
+  const busy = await stack.newUser();
+  const { body } = await call("", { workflow: chain(asks), input: payment }, { as: busy });
+  const id = body.run_id;
+  const looking: [string, unknown?][] = [
+    [`/${id}`],
+    [`/${id}/diagram`],
+    [`/workflows/${id}/diagram`],
+    ["/workflows/validate", { workflow: chain() }],
+  ];
+  const steering: [string, unknown?][] = [
+    [`/${id}/signal`, { name: "x", wait_ms: 0 }],
+    [`/${id}/resume`, { value: 1 }],
+    [`/${id}/cancel`, {}],
+  ];
+  const refused = (routes: [string, unknown?][]) =>
+    Promise.all(routes.map(async ([path, json]) => {
+      const { status, body, headers } = await call(path, json, { as: busy });
+      return status === 429 && body.code === "rate_limited" &&
+        Number(headers.get("retry-after")) > 3000;
+    }));
+  // an hour's worth of calls in one moment
+  const exhaust = (action: string) =>
+    stack.service.rpc("mira_take_rate_limit", {
+      p_subject: busy.id,
+      p_action: action,
+      p_limit: 1,
+      p_window_seconds: 3600,
+    });
+  await exhaust("run-workflow-steer");
+  assert.deepEqual(await refused(steering), [true, true, true]);
+  assert.equal((await call(`/${id}`, undefined, { as: busy })).status, 200, "looking counts apart");
+  const another = await stack.newUser();
+  assert.equal((await call(`/${id}/cancel`, {}, { as: another })).status, 404, "others are free");
+  assert.equal((await call(`/${id}`, undefined, { as: "secret" })).status, 200);
+  await stack.sql("delete from private.rate_limits where subject = $1", [busy.id]);
+  await exhaust("run-workflow-read");
+  assert.deepEqual(await refused(looking), [true, true, true, true]);
+});
