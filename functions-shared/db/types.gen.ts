@@ -2781,6 +2781,16 @@ export type Database = {
         };
         Returns: Json;
       };
+      "mira_record_item_call": {
+        Args: {
+          "p_attempt": number;
+          "p_item": number;
+          "p_outcome": Json;
+          "p_run_id": string;
+          "p_seq": number;
+        };
+        Returns: Json;
+      };
       "mira_record_pattern": {
         Args: {
           "p_actions"?: Json;
@@ -2806,6 +2816,19 @@ export type Database = {
       };
       "mira_release_runs": { Args: { "p_leases": Json }; Returns: Json };
       "mira_renew_leases": { Args: { "p_lease_ms"?: number; "p_leases": Json }; Returns: Json };
+      "mira_reserve_spend": {
+        Args: {
+          "p_answer_tokens": number;
+          "p_holder": number;
+          "p_input_price"?: number;
+          "p_input_tokens": number;
+          "p_item": number;
+          "p_output_price"?: number;
+          "p_run_id": string;
+          "p_seq": number;
+        };
+        Returns: Json;
+      };
       "mira_reset_learning": { Args: { "p_user_id": string }; Returns: undefined };
       "mira_resume_run": {
         Args: {

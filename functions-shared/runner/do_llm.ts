@@ -7,11 +7,12 @@ import { chat, type ChatAnswer } from "../ai/chat.ts";
 import type { ChatEndpoint } from "../ai/chat_endpoint.ts";
 import { type ConversationRecord, nextMove, type PlannedCall } from "../workflow/tool_loop.ts";
 import type { ChatMessage, ModelReply } from "../workflow/chat_messages.ts";
-import { affordableAnswer, costOf, estimateTokens, priceOf } from "../workflow/usage.ts";
+import { estimateTokens, priceOf } from "../workflow/usage.ts";
 import type { AgentMessage, LogLine, Outcome, StepCall, StepUsage } from "./engine.ts";
 import { type LlmPlan, readEndpoint, readLlmPlan } from "./llm_plan.ts";
 import { foreignFetch } from "./net/foreign_fetch.ts";
 import { trustedOrigins } from "./net/trusted_origins.ts";
+import { reserveSpend } from "./reserve_spend.ts";
 import { stepError } from "./step_error.ts";
 import { callTool } from "./tools/call_tool.ts";
 import { ToolError } from "./tools/tool.ts";
@@ -49,99 +50,91 @@ class Talk {
   #unreported: StepUsage | undefined;
 
   constructor(readonly work: Work, readonly plan: LlmPlan) {
-    for (const call of work.task.calls ?? []) {
+    for (const call of (work.item ?? work.task).calls ?? []) {
       this.#next = call.index + 1;
-      if (call.kind === "model") {
-        this.records.push({ kind: "model", reply: call.output as ModelReply });
-      } else {
-        const { key } = call.input as { key: string };
-        this.records.push({ kind: "tool", key, result: call.output ?? { error: call.error } });
-      }
+      this.records.push(recordOf(call));
     }
   }
 
   async ask(endpoint: ChatEndpoint, messages: ChatMessage[]) {
     await this.#flush();
     const { work, plan } = this;
-    const { most, settle } = await this.#afford(endpoint, messages);
+    const prompt = JSON.stringify(messages) + JSON.stringify(plan.offers);
+    const price = priceOf(endpoint.model, endpoint.prices);
+    const most = await reserveSpend(work, estimateTokens(prompt), plan.maxTokens, price);
     const started = performance.now();
-    let answer: ChatAnswer;
-    let usage: StepUsage | undefined;
-    try {
-      answer = await chat(endpoint, {
-        messages,
-        tools: plan.offers,
-        max_tokens: most,
-        idempotencyKey: `${workKey(work)}:${this.#next}`,
-        ...(plan.temperature === undefined ? {} : { temperature: plan.temperature }),
-        ...(plan.conversation.answer === undefined
-          ? {}
-          : { answer: { name: "answer", schema: plan.conversation.answer } }),
-      }, {
-        signal: work.signal,
-        ...(work.onToken ? { onToken: work.onToken } : {}),
-        ...(endpoint.isForeign
-          ? { fetch: foreignFetch(endpoint.url, trustedOrigins(work.host.read)) }
-          : {}),
-      });
-      usage = usageOf(answer);
-    } finally {
-      settle(usage);
-    }
-    this.records.push({ kind: "model", reply: answer.reply });
-    this.#spend(usage);
+    const answer = await chat(endpoint, {
+      messages,
+      tools: plan.offers,
+      max_tokens: most,
+      idempotencyKey: `${workKey(work)}:${this.#next}`,
+      ...(plan.temperature === undefined ? {} : { temperature: plan.temperature }),
+      ...(plan.conversation.answer === undefined
+        ? {}
+        : { answer: { name: "answer", schema: plan.conversation.answer } }),
+    }, {
+      signal: work.signal,
+      ...(work.onToken ? { onToken: work.onToken } : {}),
+      ...(endpoint.isForeign
+        ? { fetch: foreignFetch(endpoint.url, trustedOrigins(work.host.read)) }
+        : {}),
+    });
+    this.#spend(usageOf(answer));
     this.#fresh = {
       index: this.#next++,
       kind: "model",
       name: answer.model,
       // the opening once; what follows it is in the calls before this one
-      input: { messages: this.records.length === 1 ? messages : messages.length },
+      input: { messages: this.records.length === 0 ? messages : messages.length },
       output: answer.reply,
       duration_ms: Math.round(performance.now() - started),
     };
+    this.records.push(recordOf(this.#fresh));
   }
 
+  /** Each result is recorded as soon as it is there: a slow tool does not put the others at risk. */
   async call(calls: PlannedCall[], refused: { key: string; name: string; result: unknown }[]) {
     await this.#flush();
-    const done = await Promise.all(calls.map((call) => this.#callOne(call)));
-    const results = [
-      ...done,
-      ...refused.map((call) => ({ ...call, args: null, ms: 0, notes: {} })),
-    ];
-    const place = (key: string) => Number(key.split(".")[1]);
-    results.sort((a, b) => place(a.key) - place(b.key));
-    for (const { key, name, args, result, ms, notes } of results) {
-      this.records.push({ kind: "tool", key, result });
-      await this.#record(
-        {
-          index: this.#next++,
-          kind: "tool",
-          name,
-          input: { key, arguments: args },
-          output: result,
-          duration_ms: ms,
-        },
-        notes,
-      );
-    }
+    await Promise.all([
+      ...refused.map(({ key, name, result }) => this.#recordTool(key, name, null, result, 0)),
+      ...calls.map((call) => this.#callOne(call)),
+    ]);
   }
 
   async #callOne({ key, name, args }: PlannedCall) {
     const notes = { logs: [] as LogLine[], messages: [] as AgentMessage[] };
+    const context = toolContext(this.work, `${workKey(this.work)}:${key}`, notes);
     const started = performance.now();
-    let result: unknown;
+    let result: unknown, error: string | undefined;
     try {
-      result = await callTool(
-        name,
-        args,
-        toolContext(this.work, `${workKey(this.work)}:${key}`, notes),
-      );
-    } catch (error) {
+      result = await callTool(name, args, context);
+    } catch (failure) {
       this.work.signal.throwIfAborted();
-      const { code, message } = stepError(error, this.work.host.unknown);
+      const { code, message } = stepError(failure, this.work.host.unknown);
+      error = message;
       result = { error: code, detail: message };
     }
-    return { key, name, args, result, notes, ms: Math.round(performance.now() - started) };
+    const ms = Math.round(performance.now() - started);
+    const row = { tool_name: name, input: args, output: result, duration_ms: ms };
+    await this.#recordTool(key, name, args, result, ms, {
+      ...notes,
+      tools: [error === undefined ? row : { ...row, error }],
+    });
+  }
+
+  async #recordTool(
+    key: string,
+    name: string,
+    args: unknown,
+    output: unknown,
+    duration_ms: number,
+    notes: Partial<Outcome> = {},
+  ) {
+    const input = { key, arguments: args };
+    await this.#record(
+      { index: this.#next++, kind: "tool", name, input, output, duration_ms },
+      notes,
+    );
   }
 
   outcome(answer: unknown): Outcome {
@@ -159,24 +152,6 @@ class Talk {
         },
       ],
     };
-  }
-
-  /** Sets aside what the call may cost, waiting for siblings that are spending from the same budget. */
-  async #afford(endpoint: ChatEndpoint, messages: ChatMessage[]) {
-    const { work: { purse, signal }, plan } = this;
-    const prompt = JSON.stringify(messages) + JSON.stringify(plan.offers);
-    const price = priceOf(endpoint.model, endpoint.prices);
-    const afford = () => affordableAnswer(prompt, plan.maxTokens, price, purse.allowance());
-    let most = afford();
-    while (most !== plan.maxTokens && purse.isShared()) {
-      await purse.change();
-      signal.throwIfAborted();
-      most = afford();
-    }
-    if (typeof most !== "number") throw new ToolError(most.code, most.detail);
-    const input = estimateTokens(prompt);
-    const micros = (costOf(price, input, most) ?? 0) * 1e6;
-    return { most, settle: purse.reserve({ tokens: input + most, micros }) };
   }
 
   #spend(usage: StepUsage) {
@@ -200,18 +175,28 @@ class Talk {
   async #flush() {
     const fresh = this.#fresh;
     this.#fresh = undefined;
-    if (fresh) await this.#record(fresh);
+    if (!fresh) return;
+    this.records.pop();
+    await this.#record(fresh);
   }
 
   async #record(call: StepCall, notes: Partial<Outcome> = {}) {
-    if (!this.work.record) return;
     const reply = await this.work.record(call, { ...notes, ...this.unreported() });
     this.#unreported = undefined;
     if (["completed", "failed", "cancelled"].includes(reply.status)) {
       throw new WorkLost(reply.status);
     }
     if (reply.reason && reply.reason !== "call_recorded") throw new WorkLost(reply.reason);
+    // somebody whose lease had lapsed may have been first: what is recorded is what happened
+    this.records.push(recordOf(reply.call ?? call));
   }
+}
+
+/** A recorded call as the conversation knows it. */
+function recordOf(call: StepCall): ConversationRecord {
+  if (call.kind === "model") return { kind: "model", reply: call.output as ModelReply };
+  const { key } = call.input as { key: string };
+  return { kind: "tool", key, result: call.output ?? { error: call.error } };
 }
 
 function usageOf({ usage, model }: ChatAnswer): StepUsage {

@@ -54,6 +54,8 @@ export interface MapItem {
   idx: number;
   attempt: number;
   value: unknown;
+  /** what an earlier attempt recorded */
+  calls?: StepCall[];
 }
 
 /** Work that has been leased to this runner. */
@@ -101,6 +103,8 @@ export interface Reply {
   waiting?: Waiting[];
   output?: unknown;
   error?: StepError;
+  /** the call as it was recorded first, when this one came second */
+  call?: StepCall;
 }
 
 /** A message for `agent_messages`. */
@@ -142,12 +146,9 @@ export interface Step {
 }
 
 /** How one map element ended. */
-export interface ItemResult {
+export interface ItemResult extends Omit<Outcome, "call"> {
   idx: number;
   attempt: number;
-  output?: unknown;
-  error?: StepError;
-  usage?: StepUsage;
 }
 
 /** A lease on a run, or on some elements of a map. */
@@ -200,6 +201,22 @@ export async function advanceItems(
   const isLean = (next: Task) => next.run_id === task.run_id && next.seq === task.seq;
   const whole = (next: Task) => isLean(next) ? { ...next, state, input, node } : next;
   return { ...reply, tasks: (reply.tasks ?? []).map(whole) };
+}
+
+/** Records a call inside an element of a map. */
+export function recordItemCall(
+  admin: Admin,
+  task: Task,
+  item: MapItem,
+  outcome: Outcome,
+): Promise<Reply> {
+  return rpc(admin, "mira_record_item_call", {
+    p_run_id: task.run_id,
+    p_seq: task.seq,
+    p_item: item.idx,
+    p_attempt: item.attempt,
+    p_outcome: outcome,
+  });
 }
 
 /** Keeps leases; names the runs that were lost or cancelled, and timers that fell due. */

@@ -3,18 +3,9 @@
  *
  * @module
  */
-import {
-  type Admin,
-  type Lease,
-  releaseRuns,
-  renewLeases,
-  type StepUsage,
-  type Task,
-} from "./engine.ts";
-import { Purse, type TaskPurse } from "./purse.ts";
+import { type Admin, type Lease, releaseRuns, renewLeases, type Task } from "./engine.ts";
 
 interface Held {
-  purse: Purse;
   epoch: number;
   stop: AbortController;
   tasks: Set<Task>;
@@ -23,7 +14,8 @@ interface Held {
 /** Bookkeeping of leases: what to renew, what to stop, what to leave for others. */
 export class HeldRuns {
   readonly #runs = new Map<string, Held>();
-  readonly #given = new WeakMap<Task, { purse: TaskPurse; at: number }>();
+  /** when each task was issued, by this machine's monotonic clock */
+  readonly #issued = new WeakMap<Task, number>();
   /** tasks seen, so that an answer that was lost does not start its work twice */
   readonly #seen = new Set<string>();
 
@@ -37,12 +29,11 @@ export class HeldRuns {
       if (this.#seen.has(key)) return false;
       this.#seen.add(key);
       const held = this.#runs.get(task.run_id) ??
-        { purse: new Purse(), epoch: task.epoch, stop: new AbortController(), tasks: new Set() };
+        { epoch: task.epoch, stop: new AbortController(), tasks: new Set() };
       held.epoch = Math.max(held.epoch, task.epoch);
       held.tasks.add(task);
       this.#runs.set(task.run_id, held);
-      const purse = held.purse.openFor(task.budget_left);
-      this.#given.set(task, { purse, at: performance.now() });
+      this.#issued.set(task, performance.now());
       return true;
     });
   }
@@ -53,11 +44,6 @@ export class HeldRuns {
     return held?.tasks.has(task) ? held.stop.signal : undefined;
   }
 
-  /** What the task may spend. */
-  purseOf(task: Task): TaskPurse {
-    return this.#given.get(task)!.purse;
-  }
-
   /**
    * Milliseconds until the task's deadline, or undefined without one. Both times of the task are the
    * database's and the lease was as long as it is here, so this machine's clock does not matter.
@@ -65,12 +51,7 @@ export class HeldRuns {
   timeLeft(task: Task): number | undefined {
     if (task.deadline_at === null) return undefined;
     const atIssue = Date.parse(task.deadline_at) - Date.parse(task.lease_until) + this.leaseMs;
-    return Math.max(0, atIssue - (performance.now() - this.#given.get(task)!.at));
-  }
-
-  /** The engine has heard of this spending of the run. */
-  spent(runId: string, usage: StepUsage | undefined) {
-    if (usage) this.#runs.get(runId)?.purse.record(usage);
+    return Math.max(0, atIssue - (performance.now() - this.#issued.get(task)!));
   }
 
   /** A task has been recorded. */

@@ -5,7 +5,16 @@
  */
 import { Problem } from "../http/problem.ts";
 import { doWork } from "./do_work.ts";
-import { advanceItems, type ItemResult, type Outcome, type Reply, type Task } from "./engine.ts";
+import {
+  advanceItems,
+  type ItemResult,
+  type MapItem,
+  type Outcome,
+  recordItemCall,
+  type Reply,
+  type StepCall,
+  type Task,
+} from "./engine.ts";
 import type { HeldRuns } from "./held_runs.ts";
 import { Recorder, retried } from "./recorder.ts";
 import type { RunnerHost } from "./tools/tool.ts";
@@ -43,19 +52,8 @@ export class TaskDoer {
 
   async #one(task: Task, signal: AbortSignal): Promise<Reply> {
     const { run_id, epoch, seq } = task;
-    const send = async (outcome: Outcome) => {
-      const reply = await this.#recorder.record({ run_id, epoch, seq, outcome });
-      this.held.spent(run_id, outcome.usage);
-      return reply;
-    };
-    const outcome = await doWork({
-      ...this.#work(task, signal),
-      record: async (call, more) => {
-        const reply = await send({ ...more, call });
-        this.listeners.onReply?.(reply);
-        return reply;
-      },
-    });
+    const send = (outcome: Outcome) => this.#recorder.record({ run_id, epoch, seq, outcome });
+    const outcome = await doWork(this.#work(task, signal, send));
     try {
       return await send(outcome);
     } catch (error) {
@@ -73,27 +71,38 @@ export class TaskDoer {
 
   async #items(task: Task, signal: AbortSignal): Promise<Reply> {
     const results = await Promise.all(task.items!.map(async (item): Promise<ItemResult> => {
-      const { output, error, usage } = await doWork({ ...this.#work(task, signal), item });
+      const send = (outcome: Outcome) =>
+        retried(() => recordItemCall(this.host.admin, task, item, outcome));
+      const outcome = await doWork(this.#work(task, signal, send, item));
+      const { idx, attempt } = item;
       return {
-        idx: item.idx,
-        attempt: item.attempt,
-        ...(error ? { error } : { output: output ?? null }),
-        ...(usage ? { usage } : {}),
+        ...outcome,
+        idx,
+        attempt,
+        ...(outcome.error ? {} : { output: outcome.output ?? null }),
       };
     }));
-    const reply = await retried(() => advanceItems(this.host.admin, task, results, this.leaseMs));
-    for (const { usage } of results) this.held.spent(task.run_id, usage);
-    return reply;
+    return await retried(() => advanceItems(this.host.admin, task, results, this.leaseMs));
   }
 
-  #work(task: Task, signal: AbortSignal): Work {
-    const { onToken } = this.listeners;
+  #work(
+    task: Task,
+    signal: AbortSignal,
+    send: (outcome: Outcome) => Promise<Reply>,
+    item?: MapItem,
+  ): Work {
+    const { onToken, onReply } = this.listeners;
     const timeLeftMs = this.held.timeLeft(task);
     return {
       host: this.host,
       task,
       signal,
-      purse: this.held.purseOf(task),
+      record: async (call: StepCall, more: Partial<Outcome>) => {
+        const reply = await send({ ...more, call });
+        onReply?.(reply);
+        return reply;
+      },
+      ...(item ? { item } : {}),
       ...(timeLeftMs === undefined ? {} : { timeLeftMs }),
       ...(onToken ? { onToken: (text: string) => onToken(task, text) } : {}),
     };

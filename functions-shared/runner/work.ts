@@ -5,7 +5,6 @@
  */
 import { Problem } from "../http/problem.ts";
 import type { AgentMessage, LogLine, MapItem, Outcome, Reply, StepCall, Task } from "./engine.ts";
-import type { TaskPurse } from "./purse.ts";
 import type { RunnerHost, ToolContext } from "./tools/tool.ts";
 
 /** What a piece of work is given. */
@@ -15,15 +14,10 @@ export interface Work {
   item?: MapItem;
   /** ends when the lease is lost, the run cancelled or the time over */
   signal: AbortSignal;
-  /**
-   * Records a call inside the step. Absent for elements of a map, whose calls are not kept apart:
-   * an element that is done again does its calls again, under the same idempotency keys.
-   */
-  record?: (call: StepCall, more: Partial<Outcome>) => Promise<Reply>;
+  /** records a call inside the step, or inside the element, before anything follows from it */
+  record: (call: StepCall, more: Partial<Outcome>) => Promise<Reply>;
   /** milliseconds until its deadline, if it has one */
   timeLeftMs?: number;
-  /** what it may spend */
-  purse: TaskPurse;
   /** shows text as a model writes it */
   onToken?: (text: string) => void;
 }

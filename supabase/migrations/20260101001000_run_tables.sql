@@ -37,7 +37,7 @@
 --
 -- The files of the engine follow a step's way: run_state (values), run_records (what is written
 -- beside the checkpoint), run_moves (walking the graph), run_claims, run_starts, run_advances,
--- run_steering (answers, signals, forks), run_reading, run_faces (the doors).
+-- run_purse (budgets), run_steering (answers, signals, forks), run_reading, run_faces (the doors).
 --
 -- Tables of steps and items carry no foreign key to the run: the check would cost every step an
 -- extra row lock. Triggers on the run's deletion take them along instead.
@@ -58,11 +58,14 @@ create table private.run_steps (
   call jsonb,
   primary key (run_id, event)
 );
+-- a call inside a step, or inside an element of a map, is recorded once
+create unique index run_steps_call_idx on private.run_steps
+  (run_id, seq, coalesce((call ->> 'item')::int, -1), ((call ->> 'index')::int)) where kind = 'call';
 comment on table private.run_steps is
   'What happened in a run, one row per event: step done, step failed, retry, call inside a step, began to wait.';
 comment on column private.run_steps.kind is 'step (done), failed (for good), retry, call (inside a step), waiting (began to).';
 comment on column private.run_steps.opened is 'The event that opened the step; a fork finds the steps open at any moment with it.';
-comment on column private.run_steps.call is '{index, kind: model|tool, name, input, output, error, duration_ms}: replayed, not repeated, after a crash.';
+comment on column private.run_steps.call is '{index, kind: model|tool, name, input, output, error, duration_ms, item: of a map}: replayed, not repeated, after a crash.';
 
 create table private.run_maps (
   run_id uuid not null references public.mira_workflow_state (id) on delete cascade,
@@ -149,6 +152,7 @@ language plpgsql security definer set search_path = '' as $$
 begin
   delete from private.run_steps s using gone where s.run_id = gone.id;
   delete from private.run_items i using gone where i.run_id = gone.id;
+  delete from private.run_reserves v using gone where v.run_id = gone.id;
   return null;
 end $$;
 comment on function private.delete_run_rows() is 'Trigger: a deleted run takes its steps and items with it.';

@@ -383,6 +383,9 @@ begin
   n.timeout_ms := coalesce((n.node #>> '{config,each,config,timeout_ms}')::int, n.timeout_ms);
   n.type := n.node #>> '{config,each,type}';
   n.node := n.node || jsonb_build_object('type', n.type, 'config', coalesce(n.node #> '{config,each,config}', '{}'));
+  if n.type = 'llm' then
+    v_items := private.with_calls(p_run_id, p_seq, v_items);
+  end if;
   return private.task(r, n, p_seq, '{}', p_lease) || jsonb_build_object('items', v_items);
 end $$;
 comment on function private.take_items(uuid, int, int, interval) is

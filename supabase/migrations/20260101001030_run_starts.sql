@@ -189,8 +189,8 @@ begin
       (case when p_item is null then n.node #>> '{config,workflow_id}' else n.node #>> '{config,each,config,workflow_id}' end)::uuid,
       p_parent.user_id), p_parent.user_id, p_input,
     jsonb_strip_nulls(jsonb_build_object('priority', p_parent.priority, 'parent_run_id', p_parent.id, 'budget', jsonb_strip_nulls(jsonb_build_object(
-      'tokens', greatest(p_parent.max_tokens - p_parent.tokens_used, 0),
-      'cost_micros', greatest(p_parent.max_cost_micros - p_parent.cost_micros, 0))))));
+      'tokens', case when p_parent.max_tokens is not null then greatest(p_parent.max_tokens - p_parent.tokens_used, 0) end,
+      'cost_micros', case when p_parent.max_cost_micros is not null then greatest(p_parent.max_cost_micros - p_parent.cost_micros, 0) end)))));
   c.deadline_at := least(c.deadline_at, p_parent.deadline_at);
   c.thread_id := p_parent.thread_id;
   c.parent_run_id := p_parent.id;

@@ -236,6 +236,10 @@ begin
   end if;
 
   r.stalls := 0;
+  if n.type <> 'tool' then
+    -- a model's answer is reported before anything follows from it: no call is under way now
+    perform private.settle_spend(r.id, p_seq, '{-1}');
+  end if;
   if p_outcome ? 'usage' then
     v_tokens := coalesce((p_outcome #>> '{usage,input_tokens}')::numeric, 0) + coalesce((p_outcome #>> '{usage,output_tokens}')::numeric, 0);
     v_cost := coalesce((p_outcome #>> '{usage,cost_micros}')::numeric, 0);
@@ -334,6 +338,7 @@ declare
   v_type text;
   v_task jsonb;
   v_out text;
+  v_put int[];
 begin
   -- reads only: the run and its map are not locked for an item
   select * into m from private.run_maps where run_id = p_run_id and seq = p_seq;
@@ -362,12 +367,19 @@ begin
           coalesce((x.error ->> 'retry_after_ms')::float8, 0)) / 1000) end
     from result x
     where i.run_id = p_run_id and i.seq = p_seq and i.idx = x.idx and i.attempt = x.attempt and i.due_at is not null
-    returning x.again, x.error is not null as bad, x.usage
+    returning x.idx, x.again, x.error is not null as bad, x.usage
   )
-  select count(*) filter (where not again), count(*) filter (where bad and not again),
+  select array_agg(idx), count(*) filter (where not again), count(*) filter (where bad and not again),
     coalesce(sum(coalesce((usage ->> 'input_tokens')::numeric, 0) + coalesce((usage ->> 'output_tokens')::numeric, 0)), 0),
     coalesce(sum((usage ->> 'cost_micros')::numeric), 0)
-    into v_done, v_failed, v_tokens, v_cost from put;
+    into v_put, v_done, v_failed, v_tokens, v_cost from put;
+  if v_type = 'llm' then
+    perform private.settle_spend(p_run_id, p_seq, v_put);
+  end if;
+  if p_results @? '$[*] ? (exists(@.logs) || exists(@.messages))' then
+    perform private.write_reported(r, n, p_seq, (x ->> 'attempt')::int, x - 'tools')
+    from jsonb_array_elements(p_results) x where (x ->> 'idx')::int = any (v_put);
+  end if;
   if v_type = 'tool' then
     insert into public.tool_executions (user_id, run_id, duration_ms, attempt, status, tool_name, step, arguments, result,
       error_message, started_at, completed_at)

@@ -112,8 +112,12 @@ export async function openExchange(request: Exchange): Promise<OpenReply> {
 /** Reads a reply to its end. */
 export async function readWhole({ status, headers, body }: OpenReply): Promise<ExchangeReply> {
   const parts: Bytes[] = [];
-  for await (const part of body) parts.push(part);
-  return { status, headers, body: join(parts) };
+  const reader = body.getReader();
+  for (;;) {
+    const { done, value } = await reader.read();
+    if (done) return { status, headers, body: join(parts) };
+    parts.push(value);
+  }
 }
 
 /** The connection, unless the signal ends first; one that is made too late is closed. */

@@ -232,3 +232,51 @@ race("map items from eight workers: the join happens once, in order", async () =
   equal(end!.status, "completed");
   deepEqual(end!.m, list.map((value) => value * 2));
 });
+
+race(
+  "sixty runs of one user spend their day at once: never more than it, and nearly all of it",
+  async () => {
+    const thinker = crypto.randomUUID();
+    await sql`insert into auth.users (id) values (${thinker})`;
+    await sql`insert into private.user_limits (user_id, day_tokens, day_cost_micros)
+    values (${thinker}, 6000, 9000)`;
+    const think = (name: string) => ({ name, type: "llm", config: { prompt: "x" } });
+    const graph = {
+      nodes: [...ends, think("a"), think("b")],
+      edges: ["a", "b"].flatMap((name) => [edge("start", name), edge(name, "end")]),
+    };
+    const runs = await Promise.all(Array.from({ length: 60 }, async () => {
+      const [row] = await sql`select public.mira_start_run(${thinker},
+      p_workflow => ${sql.json(graph as never)}, p_options => '{"budget":{"tokens":150}}',
+      p_lease_ms => 60000) as reply`;
+      return row!.reply as Reply;
+    }));
+    const call = async (task: Task) => {
+      for (;;) {
+        const [row] = await sql`select public.mira_reserve_spend(${task.run_id}, ${task.seq}, -1,
+        ${task.epoch}, 20, 80, 1, 2) as reply`;
+        const { most, wait } = row!.reply as { most?: number; wait?: boolean };
+        await new Promise((resolve) => setTimeout(resolve, 5 + Math.random() * 10));
+        if (wait) continue;
+        const answer = Math.ceil((most ?? 0) * (0.3 + 0.7 * Math.random()));
+        const outcome = most === undefined
+          ? { error: { code: "budget_exceeded", message: "refused", retryable: false } }
+          : {
+            output: "x",
+            usage: { input_tokens: 20, output_tokens: answer, cost_micros: 20 + 2 * answer },
+          };
+        await sql`select public.mira_advance(${task.run_id}, ${task.epoch}, ${task.seq},
+        ${sql.json(outcome)})`;
+        return;
+      }
+    };
+    await Promise.all(runs.flatMap((run) => run.tasks.map(call)));
+    const [spent] = await sql`select tokens::int, cost_micros::int from private.user_spend
+    where user_id = ${thinker}`;
+    ok(spent!.tokens <= 6000 && spent!.cost_micros <= 9000, JSON.stringify(spent));
+    ok(spent!.tokens > 5800 || spent!.cost_micros > 8700, `left lying: ${JSON.stringify(spent)}`);
+    const [over] = await sql`select count(*)::int as n from public.mira_workflow_state
+    where user_id = ${thinker} and tokens_used > 150`;
+    equal(over!.n, 0, "no run spent more than its own budget");
+  },
+);

@@ -168,6 +168,89 @@ Deno.test("every call of a tool loop is recorded, so a later attempt repeats and
   );
 });
 
+Deno.test("an element of a map that is taken over repeats no call of its tool loop", async () => {
+  fresh();
+  const asked = Promise.withResolvers<void>();
+  model.say(
+    { toolCalls: [post("once"), { name: "compose", arguments: { a: 1 } }] },
+    // the worker that asks this never hears the answer
+    () => {
+      asked.resolve();
+      return { text: "unheard", delayMs: 60_000 };
+    },
+    { text: "done" },
+  );
+  const { data: started } = await stack.service.rpc("mira_start_run", {
+    p_user_id: ada.id,
+    p_workflow: chain({
+      type: "map",
+      name: "each",
+      config: {
+        items: "$.names",
+        each: { type: "llm", config: { prompt: "{{item}}", tools: ["http_request", "compose"] } },
+      },
+    }),
+    p_input: { names: ["only"] },
+  });
+  const id = started.run_id;
+  const gone = new AbortController();
+  const first = stack.fetch("/functions/v1/run-workflow/work", {
+    as: "cron",
+    json: {},
+    signal: gone.signal,
+  }).catch(() => {});
+  await asked.promise;
+  // its lease lapses as if it had died
+  await stack.sql(
+    "update private.run_items set due_at = now() - interval '1 s' where run_id = $1",
+    [
+      id,
+    ],
+  );
+  const second = await stack.fetch("/functions/v1/run-workflow/work", {
+    as: "cron",
+    json: { budget_ms: 5000 },
+  });
+  await second.body?.cancel();
+  gone.abort();
+  await first;
+  const body = await (await stack.fetch(`/functions/v1/run-workflow/${id}`, { as: ada })).json();
+  assert.equal(body.status, "completed", JSON.stringify(body.error));
+  assert.deepEqual(body.state.each, ["done"]);
+  assert.equal(service.arrivals.length, 1, "the tool was called once");
+  assert.equal(model.requests.length, 3, "the first answer was not asked for again");
+  const events = await stack.fetch(`/functions/v1/run-workflow/${id}`, {
+    as: ada,
+    headers: { accept: "text/event-stream" },
+  });
+  const calls = readEvents(await events.text()).filter(({ event }) => event === "call");
+  assert.deepEqual(
+    calls.map(({ data }) => [data.call.item, data.call.index, data.call.kind]).sort(),
+    [[0, 0, "model"], [0, 1, "tool"], [0, 2, "tool"]],
+  );
+  const { data: rows } = await ada.client.from("tool_executions").select("tool_name")
+    .eq("run_id", id);
+  assert.deepEqual(rows!.map(({ tool_name }) => tool_name).sort(), ["compose", "http_request"]);
+});
+
+Deno.test("what the elements of a map say is in the record, once each", async () => {
+  const body = await run(
+    chain({
+      type: "map",
+      name: "acts",
+      config: {
+        items: "$.names",
+        each: { type: "tool", config: { tool: "emit_action", arguments: { action: "{{item}}" } } },
+      },
+    }),
+    { names: ["open", "close"] },
+  );
+  assert.equal(body.status, "completed", JSON.stringify(body.error));
+  const { data: messages } = await ada.client.from("agent_messages").select("content")
+    .eq("workflow_execution_id", body.run_id).eq("message_type", "tool_call");
+  assert.deepEqual(messages!.map(({ content }) => content).sort(), ["close", "open"]);
+});
+
 Deno.test("side effects carry the key of their step, the same over attempts", async () => {
   fresh();
   const body = await run(chain(
@@ -390,6 +473,122 @@ Deno.test("branches side by side do not spend the same budget twice", async () =
   const enough = await run(workflow, {}, { budget: { tokens: 260 } });
   assert.equal(enough.status, "completed", JSON.stringify(enough.error));
   assert.ok(enough.usage.tokens <= 260);
+});
+
+/** A model that takes its time, so that many calls are under way at once; one costs 64 tokens. */
+function chatty(times: number) {
+  for (let i = 0; i < times; i++) model.say({ text: "x ".repeat(60), delayMs: 150 });
+}
+
+Deno.test("elements of a map, worked side by side by several workers, share one budget", async () => {
+  fresh();
+  chatty(12);
+  const { data: started } = await stack.service.rpc("mira_start_run", {
+    p_user_id: ada.id,
+    p_workflow: chain({
+      type: "map",
+      name: "all",
+      config: {
+        items: "$.n",
+        batch: 1,
+        each: { type: "llm", config: { prompt: "word ".repeat(20), max_tokens: 60 } },
+      },
+    }),
+    p_input: { n: [...Array(12).keys()] },
+    p_options: { budget: { tokens: 400 } },
+  });
+  await Promise.all([1, 2, 3, 4].map(async () => {
+    const response = await stack.fetch("/functions/v1/run-workflow/work", { as: "cron", json: {} });
+    await response.body?.cancel();
+  }));
+  const response = await stack.fetch(`/functions/v1/run-workflow/${started.run_id}`, { as: ada });
+  const body = await response.json();
+  assert.deepEqual([body.status, body.error?.code], ["failed", "budget_exceeded"]);
+  assert.ok(body.usage.tokens <= 400, `${body.usage.tokens} tokens`);
+  assert.ok(model.requests.length >= 3, `${model.requests.length} calls could be paid for`);
+});
+
+Deno.test("many runs of one user, each with a worker of its own, share the user's day", async () => {
+  fresh();
+  chatty(20);
+  const bob = await stack.newUser();
+  await stack.sql(
+    "insert into private.user_limits (user_id, day_tokens, day_cost_micros) values ($1, 500, 450000)",
+    [bob.id],
+  );
+  const workflow = chain(llm("talk", { prompt: "word ".repeat(20), max_tokens: 60 }));
+  const runs: Json[] = await Promise.all(Array.from({ length: 20 }, async () => {
+    const response = await stack.fetch("/functions/v1/run-workflow", {
+      as: bob,
+      json: { workflow },
+    });
+    return await response.json();
+  }));
+  const [spent] = await stack.sql(
+    "select tokens::int, cost_micros::int from private.user_spend where user_id = $1",
+    [bob.id],
+  );
+  assert.ok(spent.tokens <= 500 && spent.cost_micros <= 450_000, JSON.stringify(spent));
+  const done = runs.filter(({ status }) => status === "completed");
+  assert.ok(done.length >= 3, `${done.length} runs could be paid for`);
+  assert.equal(done.length, model.requests.length, "no call was made in vain");
+  for (const run of runs) {
+    const code = run.error?.code ?? run.code;
+    if (run.status === "completed") continue;
+    assert.ok(["budget_exceeded", "user_budget_exceeded"].includes(code), JSON.stringify(run));
+  }
+  const [left] = await stack.sql("select count(*)::int as n from private.run_reserves");
+  assert.equal(left.n, 0, "nothing stays set aside");
+});
+
+Deno.test("children of a run spend from its budget, and need none when it has none", async () => {
+  fresh();
+  chatty(6);
+  const { data: workflow } = await ada.client.from("mira_workflows")
+    .insert({ name: "talker", user_id: ada.id }).select().single();
+  const node = (type: string, name: string, config = {}) => (
+    { workflow_id: workflow.id, type, name, config }
+  );
+  const { data: nodes } = await ada.client.from("mira_workflow_nodes").insert([
+    node("start", "begin"),
+    node("llm", "talk", { prompt: "word ".repeat(20), max_tokens: 60 }),
+    node("end", "done"),
+  ]).select();
+  const id = (name: string) => nodes!.find((one: Json) => one.name === name).id;
+  await ada.client.from("mira_workflow_edges").insert([
+    { workflow_id: workflow.id, source_node_id: id("begin"), target_node_id: id("talk") },
+    { workflow_id: workflow.id, source_node_id: id("talk"), target_node_id: id("done") },
+  ]);
+  await ada.client.from("mira_workflows").update({ is_active: true }).eq("id", workflow.id);
+  const child = (name: string) => ({
+    type: "subworkflow",
+    name,
+    config: { workflow_id: workflow.id },
+  });
+  const names = ["a", "b", "c"];
+  const wide = {
+    name: "wide",
+    nodes: [
+      { type: "start", name: "begin" },
+      ...names.map(child),
+      { type: "end", name: "done" },
+    ],
+    edges: names.flatMap((name) => [
+      { source: "begin", target: name },
+      { source: name, target: "done" },
+    ]),
+  };
+  const free = await run(wide);
+  assert.equal(free.status, "completed", JSON.stringify(free.error));
+  const before = model.requests.length;
+  const tight = await run(wide, {}, { budget: { tokens: 150 } });
+  assert.equal(tight.status, "failed", JSON.stringify(tight));
+  const [spent] = await stack.sql(
+    "select sum(tokens_used)::int as n from public.mira_workflow_state where parent_run_id = $1",
+    [tight.run_id],
+  );
+  assert.ok(spent.n <= 150, `${spent.n} tokens`);
+  assert.ok(model.requests.length - before < 3);
 });
 
 Deno.test("a model without a price cannot run under a money budget", async () => {
