@@ -53,6 +53,18 @@ export const RunBudget = z.strictObject({
 });
 export type RunBudget = z.output<typeof RunBudget>;
 
+/**
+ * Which of the graph's tools with side effects the run may call (those that only read need no grant).
+ * The strictest of this, the workflow's `limits.tools` and a parent run's holds: nobody widens another's.
+ */
+export const ToolGrant = z.strictObject({
+  /** Names of tools. */
+  allow: z.array(z.string().min(1).max(64)).max(200).default([]),
+  /** The others: `refuse` fails the step as `tool_not_granted`; `confirm` waits for a person's yes. */
+  otherwise: z.enum(["refuse", "confirm"]).default("refuse"),
+});
+export type ToolGrant = z.output<typeof ToolGrant>;
+
 /** How long the answer may be waited for; the run goes on without it. */
 const WaitMs = z.number().int().min(0).max(120_000).default(55_000);
 
@@ -70,6 +82,8 @@ export const RunRequest = z.strictObject({
   /** 0 (first) to 9 (last). */
   priority: z.number().int().min(0).max(9).optional(),
   budget: RunBudget.optional(),
+  /** Absent: every tool that the graph names and the workflow's own limits do not withhold. */
+  tools: ToolGrant.optional(),
   /** Begin this much later. */
   delay_ms: z.number().int().min(0).max(31_536_000_000).optional(),
   metadata: JsonObject.optional(),
@@ -165,6 +179,8 @@ export const RunWaiting = z.looseObject({
   kind: z.enum(["human", "signal", "timer", "child", "map", "retry"]),
   prompt: z.unknown().optional(),
   schema: z.unknown().optional(),
+  /** The call that waits for a yes (`true`) or no (`false`). */
+  confirm: z.looseObject({ tool: z.string(), arguments: z.unknown() }).optional(),
   signal: z.string().optional(),
   until: z.string().optional(),
 });

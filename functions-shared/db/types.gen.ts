@@ -958,6 +958,7 @@ export type Database = {
           "function_path": string;
           "id": string;
           "is_enabled": boolean;
+          "is_read_only": boolean;
           "name": string;
           "options": NonNullable<Json>;
           "schema": NonNullable<Json>;
@@ -970,6 +971,7 @@ export type Database = {
           "function_path": string;
           "id"?: string;
           "is_enabled"?: boolean;
+          "is_read_only"?: boolean;
           "name": string;
           "options"?: NonNullable<Json>;
           "schema": NonNullable<Json>;
@@ -981,6 +983,7 @@ export type Database = {
           "function_path"?: string;
           "id"?: string;
           "is_enabled"?: boolean;
+          "is_read_only"?: boolean;
           "name"?: string;
           "options"?: NonNullable<Json>;
           "schema"?: NonNullable<Json>;

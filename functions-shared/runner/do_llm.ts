@@ -15,6 +15,7 @@ import { trustedOrigins } from "./net/trusted_origins.ts";
 import { reserveSpend } from "./reserve_spend.ts";
 import { stepError } from "./step_error.ts";
 import { callTool } from "./tools/call_tool.ts";
+import { ConfirmationNeeded } from "./tools/may_call.ts";
 import { ToolError } from "./tools/tool.ts";
 import { toolContext, type Work, workKey, WorkLost } from "./work.ts";
 
@@ -35,7 +36,8 @@ export async function doLlm(work: Work): Promise<Outcome> {
       else await talk.call(move.calls, move.refused);
     }
   } catch (error) {
-    if (error instanceof WorkLost || work.signal.aborted) throw error;
+    const isOver = error instanceof WorkLost || error instanceof ConfirmationNeeded;
+    if (isOver || work.signal.aborted) throw error;
     // what was paid for is told even when nothing came of it
     return { error: stepError(error, work.host.unknown), ...talk.unreported() };
   }
@@ -95,10 +97,13 @@ class Talk {
   /** Each result is recorded as soon as it is there: a slow tool does not put the others at risk. */
   async call(calls: PlannedCall[], refused: { key: string; name: string; result: unknown }[]) {
     await this.#flush();
-    await Promise.all([
+    const ends = await Promise.allSettled([
       ...refused.map(({ key, name, result }) => this.#recordTool(key, name, null, result, 0)),
       ...calls.map((call) => this.#callOne(call)),
     ]);
+    // what went well is recorded before a person is asked about the rest
+    const failures = ends.flatMap((end) => end.status === "rejected" ? [end.reason] : []);
+    if (failures.length > 0) throw failures.find((one) => one instanceof WorkLost) ?? failures[0];
   }
 
   async #callOne({ key, name, args }: PlannedCall) {
@@ -110,6 +115,7 @@ class Talk {
       result = await callTool(name, args, context);
     } catch (failure) {
       this.work.signal.throwIfAborted();
+      if (failure instanceof ConfirmationNeeded) throw failure;
       const { code, message } = stepError(failure, this.work.host.unknown);
       error = message;
       result = { error: code, detail: message };

@@ -8,6 +8,7 @@ import { doRouter } from "./do_router.ts";
 import { doTool } from "./do_tool.ts";
 import type { Outcome } from "./engine.ts";
 import { stepError } from "./step_error.ts";
+import { ConfirmationNeeded } from "./tools/may_call.ts";
 import { type Work, WorkLost } from "./work.ts";
 
 const BY_TYPE: Record<string, (work: Work) => Promise<Outcome>> = {
@@ -44,7 +45,9 @@ export async function doWork(work: Work): Promise<Outcome> {
     if (outcome.error && ended()) outcome = { ...outcome, ...late };
   } catch (error) {
     if (error instanceof WorkLost) throw error;
-    outcome = ended() ? late : { error: stepError(error, work.host.unknown) };
+    if (ended()) outcome = late;
+    else if (error instanceof ConfirmationNeeded) outcome = { confirm: error.ask };
+    else outcome = { error: stepError(error, work.host.unknown) };
   }
   return { ...outcome, duration_ms: Math.round(performance.now() - started) };
 }

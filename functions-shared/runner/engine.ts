@@ -58,6 +58,19 @@ export interface MapItem {
   calls?: StepCall[];
 }
 
+/** Which tools with side effects may be called; the others are refused, or a person is asked. */
+export interface ToolGrant {
+  allow?: string[];
+  otherwise?: "refuse" | "confirm";
+}
+
+/** A call that a person must allow first. */
+export interface ConfirmationAsk {
+  key: string;
+  tool: string;
+  arguments: unknown;
+}
+
 /** Work that has been leased to this runner. */
 export interface Task {
   run_id: string;
@@ -75,6 +88,10 @@ export interface Task {
   calls?: StepCall[];
   items?: MapItem[];
   budget_left?: BudgetLeft;
+  /** what the run may call: all of them must agree; absent means whatever the graph names */
+  grants?: ToolGrant[];
+  /** what persons said to calls of this step, by the call's idempotency key */
+  confirmed?: Record<string, boolean>;
   lease_until: string;
   deadline_at: string | null;
 }
@@ -124,11 +141,13 @@ export interface LogLine {
   agent_type?: string;
 }
 
-/** How a step ended, or a call inside it. Exactly one of output, error and call. */
+/** How a step ended, or a call inside it. Exactly one of output, error, call and confirm. */
 export interface Outcome {
   output?: unknown;
   error?: StepError;
   call?: StepCall;
+  /** the step waits until a person has said whether this may be called */
+  confirm?: ConfirmationAsk;
   arguments?: unknown;
   usage?: StepUsage;
   messages?: AgentMessage[];
@@ -146,7 +165,7 @@ export interface Step {
 }
 
 /** How one map element ended. */
-export interface ItemResult extends Omit<Outcome, "call"> {
+export interface ItemResult extends Omit<Outcome, "call" | "confirm"> {
   idx: number;
   attempt: number;
 }

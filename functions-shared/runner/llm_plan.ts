@@ -16,6 +16,7 @@ import type { JsonSchema } from "../workflow/json_schema.ts";
 import { render, renderText } from "../workflow/template.ts";
 import type { Conversation } from "../workflow/tool_loop.ts";
 import { scopeOf } from "./scope.ts";
+import { leaveFor } from "./tools/may_call.ts";
 import { findTool } from "./tools/registry.ts";
 import { ToolError } from "./tools/tool.ts";
 import { numberSetting, textSetting, type Work } from "./work.ts";
@@ -104,11 +105,14 @@ async function readOffers(work: Work): Promise<ToolOffer[]> {
   if (!Array.isArray(names) || !names.every((name) => typeof name === "string")) {
     throw new Problem(422, "config_invalid", 'The node\'s "tools" must be a list of names.');
   }
-  return await Promise.all(names.map(async (name: string) => {
+  const offers = await Promise.all(names.map(async (name: string): Promise<ToolOffer[]> => {
     const tool = await findTool(work.host.admin, name);
     if (!tool) throw new ToolError("tool_not_found", `There is no enabled tool named "${name}".`);
-    return { name, description: tool.description ?? name, parameters: tool.schema };
+    // what the run is not granted is not even offered
+    if (leaveFor(tool, work.task.grants) === "refuse") return [];
+    return [{ name, description: tool.description ?? name, parameters: tool.schema }];
   }));
+  return offers.flat();
 }
 
 function history(value: unknown): ChatMessage[] {

@@ -48,6 +48,8 @@ export function toolContext(
     node: task.node.name,
     key,
     signal: work.signal,
+    ...(task.grants ? { grants: task.grants } : {}),
+    ...(work.item ? {} : { confirmed: task.confirmed ?? {} }),
     ...notes,
   };
 }

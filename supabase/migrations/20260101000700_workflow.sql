@@ -40,7 +40,7 @@ comment on column public.mira_workflows.reducers is
   'How a step''s output joins the state, per state key: replace (default), append, add, merge, messages.';
 comment on column public.mira_workflows.input_schema is 'JSON Schema of the input a run starts with; null accepts any.';
 comment on column public.mira_workflows.limits is
-  '{budget:{steps,tokens,cost_micros,time_ms}, max_running}: per-run budget and how many runs may be at work at once.';
+  '{budget:{steps,tokens,cost_micros,time_ms}, max_running, tools:{allow:[name],otherwise:refuse|confirm}}: per-run budget, how many runs may be at work at once, and which tools with side effects they may call.';
 comment on column public.mira_workflows.metadata is 'The author''s own notes, for example where a promoted habit came from.';
 
 create table public.mira_workflow_nodes (
@@ -86,6 +86,7 @@ create table public.mira_tool_definitions (
   schema jsonb not null check (jsonb_typeof(schema) = 'object'),
   function_path text not null check (function_path ~ '^(internal:|function:|rpc:|https://)'),
   is_enabled boolean not null default true,
+  is_read_only boolean not null default false,
   options jsonb not null default '{}' check (jsonb_typeof(options) = 'object'),
   created_at timestamptz not null default now(),
   updated_at timestamptz not null default now()
@@ -95,6 +96,8 @@ comment on table public.mira_tool_definitions is
 comment on column public.mira_tool_definitions.schema is 'JSON Schema of the arguments.';
 comment on column public.mira_tool_definitions.function_path is
   'The handler: internal:<name>, function:<slug>, rpc:<sql function> or an https:// address on the allow-list.';
+comment on column public.mira_tool_definitions.is_read_only is
+  'Calling it changes nothing outside the run. Every other tool has side effects, which a run''s or a workflow''s grant may withhold.';
 comment on column public.mira_tool_definitions.options is
   'How the handler is called: which vault secret goes where, time-out, method. Never a secret itself.';
 
@@ -472,6 +475,16 @@ $$;
 comment on function private.problem(text, text, text, text) is 'One finding of the validator.';
 
 -- Everything the graph could trip over later, in one pass. The graph is normal (private.normal_graph).
+create function private.is_tool_grant(p_grant jsonb) returns boolean
+language sql immutable set search_path = '' as $$
+  select jsonb_typeof(p_grant) = 'object' and p_grant - '{allow,otherwise}'::text[] = '{}'
+    and coalesce(p_grant ->> 'otherwise', 'refuse') in ('refuse', 'confirm')
+    and jsonb_typeof(coalesce(p_grant -> 'allow', '[]')) = 'array'
+    and not coalesce(p_grant -> 'allow', '[]') @? 'strict $[*] ? (@.type() != "string")'
+$$;
+comment on function private.is_tool_grant(jsonb) is
+  'Whether a value is {allow: [tool names], otherwise: refuse (default) or confirm}.';
+
 create function private.graph_problems(p_graph jsonb, p_user_id uuid) returns jsonb
 language plpgsql stable set search_path = '' as $$
 declare
@@ -708,6 +721,16 @@ begin
     v_out := v_out || private.problem('bad_limits', null,
       'limits is {budget: {steps, tokens, cost_micros, time_ms}, max_running}, numbers of 0 or more.');
   end if;
+  if p_graph #> '{limits,tools}' is not null then
+    if not private.is_tool_grant(p_graph #> '{limits,tools}') then
+      v_out := v_out || private.problem('bad_limits', null, 'limits.tools is {allow: [tool names], otherwise: refuse or confirm}.');
+    else
+      for v_text in select t #>> '{}' from jsonb_array_elements(coalesce(p_graph #> '{limits,tools,allow}', '[]')) t
+        where not exists (select from public.mira_tool_definitions d where d.name = t #>> '{}' and d.is_enabled) loop
+        v_out := v_out || private.problem('unknown_tool', null, format('limits.tools allows "%s", which is no enabled tool.', v_text));
+      end loop;
+    end if;
+  end if;
   return v_out;
 end $$;
 comment on function private.graph_problems(jsonb, uuid) is
@@ -826,7 +849,7 @@ comment on function private.activate_workflow() is
 create trigger mira_workflows_activate before update of is_active on public.mira_workflows
   for each row when (new.is_active) execute function private.activate_workflow();
 
-revoke all on function private.draft_graph(public.mira_workflows), private.node_id(text),
+revoke all on function private.is_tool_grant(jsonb), private.draft_graph(public.mira_workflows), private.node_id(text),
   private.normal_graph(jsonb), private.try_jsonpath(text), private.problem(text, text, text, text),
   private.graph_problems(jsonb, uuid), private.compile_version(bigint, jsonb),
   private.freeze_graph(uuid, uuid, jsonb), private.activate_workflow()
@@ -836,9 +859,9 @@ revoke all on function private.draft_graph(public.mira_workflows), private.node_
 -- Every installation has these; their handlers are in functions-shared/runner/tools. An operator adds
 -- rows of their own, or switches one off with is_enabled.
 
-insert into public.mira_tool_definitions (name, description, schema, function_path, options) values
+insert into public.mira_tool_definitions (name, description, schema, function_path, is_read_only) values
   ('compose', 'Gives back its arguments: shapes the state without a model.',
-   '{"type":"object"}', 'internal:compose', '{}'),
+   '{"type":"object"}', 'internal:compose', true),
   ('emit_action', 'Records that an action of a habit was carried out, for the app to act on.',
    '{"type":"object","required":["action"],"additionalProperties":false,"properties":{
       "action":{"type":"string","minLength":1,"maxLength":500},
@@ -847,34 +870,34 @@ insert into public.mira_tool_definitions (name, description, schema, function_pa
       "page":{"type":"string","maxLength":500},
       "target":{"type":["string","null"],"maxLength":500},
       "values":{"type":"object"},
-      "parameters":{"type":"object"}}}', 'internal:emit_action', '{}'),
+      "parameters":{"type":"object"}}}', 'internal:emit_action', false),
   ('log', 'Writes a line into the execution log of the run.',
    '{"type":"object","required":["message"],"additionalProperties":false,"properties":{
       "message":{"type":"string","minLength":1,"maxLength":4000},
       "level":{"enum":["info","success","warning","error"]},
-      "metadata":{"type":"object"}}}', 'internal:log', '{}'),
+      "metadata":{"type":"object"}}}', 'internal:log', true),
   ('find_patterns', 'Recalls what worked before in similar situations.',
    '{"type":"object","required":["query"],"additionalProperties":false,"properties":{
       "query":{"type":"string","minLength":1,"maxLength":4000},
       "limit":{"type":"integer","minimum":1,"maximum":50},
       "threshold":{"type":"number","minimum":0,"maximum":1},
-      "context":{"type":"object"}}}', 'internal:find_patterns', '{}'),
+      "context":{"type":"object"}}}', 'internal:find_patterns', true),
   ('record_pattern', 'Remembers what was done in a situation and how it ended.',
    '{"type":"object","required":["trigger","actions","final_outcome"],"additionalProperties":false,"properties":{
       "trigger":{"type":"string","minLength":1,"maxLength":4000},
       "context":{"type":"object"},
       "actions":{"type":"array","maxItems":500},
-      "final_outcome":{"enum":["success","partial","failed"]}}}', 'internal:record_pattern', '{}'),
+      "final_outcome":{"enum":["success","partial","failed"]}}}', 'internal:record_pattern', false),
   ('remember', 'Keeps a note that can be recalled by meaning.',
    '{"type":"object","required":["content"],"additionalProperties":false,"properties":{
       "content":{"type":"string","minLength":1,"maxLength":8000},
       "type":{"type":"string","pattern":"^[a-z][a-z0-9_]{0,62}$"},
-      "metadata":{"type":"object"}}}', 'internal:remember', '{}'),
+      "metadata":{"type":"object"}}}', 'internal:remember', false),
   ('recall_memories', 'Finds notes by meaning.',
    '{"type":"object","required":["query"],"additionalProperties":false,"properties":{
       "query":{"type":"string","minLength":1,"maxLength":4000},
       "limit":{"type":"integer","minimum":1,"maximum":50},
-      "threshold":{"type":"number","minimum":0,"maximum":1}}}', 'internal:recall_memories', '{}'),
+      "threshold":{"type":"number","minimum":0,"maximum":1}}}', 'internal:recall_memories', true),
   ('save_document', 'Keeps a document that the run produced.',
    '{"type":"object","required":["document_type","title"],"additionalProperties":false,"properties":{
       "document_type":{"type":"string","minLength":1,"maxLength":50},
@@ -882,11 +905,11 @@ insert into public.mira_tool_definitions (name, description, schema, function_pa
       "url":{"type":"string","maxLength":2000},
       "service":{"type":"string","maxLength":100},
       "external_id":{"type":"string","maxLength":200},
-      "metadata":{"type":"object"}}}', 'internal:save_document', '{}'),
+      "metadata":{"type":"object"}}}', 'internal:save_document', false),
   ('http_request', 'Calls a web service that the operator allows (MIRA_HTTP_ALLOW).',
    '{"type":"object","required":["url"],"additionalProperties":false,"properties":{
       "url":{"type":"string","maxLength":2000},
       "method":{"enum":["GET","POST","PUT","PATCH","DELETE"]},
       "headers":{"type":"object","additionalProperties":{"type":"string"}},
-      "body":{}}}', 'internal:http_request', '{}')
+      "body":{}}}', 'internal:http_request', false)
 on conflict (name) do nothing;

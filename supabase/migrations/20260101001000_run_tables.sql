@@ -17,8 +17,10 @@
 -- The cursor (`mira_workflow_state.cursor`) is the program counter:
 --   o  open steps by sequence number: {n: node, f: event that opened it, a: attempt, i: epoch that
 --      has it, k: what a step waits for when no worker is needed (human, signal, timer, map, child),
---      at: when it is due, c: calls recorded inside it}
+--      at: when it is due, c: calls recorded inside it, ask: the call that a person is asked to allow,
+--      g: what persons said to such calls}
 --   j  joins that were reached and wait;  q  nodes to enter when the run is first claimed
+--   g  what tools with side effects the run may call: a list of grants that must all agree, if it has any
 -- Sequence numbers name steps (`run:seq` is the idempotency key of a step's side effects), event
 -- numbers count what was recorded, without gaps and in commit order, for whoever follows the run.
 --

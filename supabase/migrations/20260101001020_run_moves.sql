@@ -316,6 +316,9 @@ begin
       select jsonb_agg(s.call order by (s.call ->> 'index')::int) from private.run_steps s
       where s.run_id = r.id and s.seq = p_seq and s.kind = 'call'));
   end if;
+  if r.cursor ? 'g' then
+    v_task := v_task || jsonb_build_object('grants', r.cursor -> 'g', 'confirmed', coalesce(p_entry -> 'g', '{}'));
+  end if;
   return v_task;
 end $$;
 comment on function private.task(public.mira_workflow_state, private.version_nodes, int, jsonb, interval) is
@@ -395,8 +398,9 @@ create function private.waiting(r public.mira_workflow_state) returns jsonb
 language sql stable set search_path = '' as $$
   select jsonb_agg(jsonb_strip_nulls(jsonb_build_object(
       'seq', o.key::int, 'node_id', n.node -> 'id', 'node', n.node -> 'name', 'kind', coalesce(o.value ->> 'k', 'retry'),
-      'prompt', case when n.type = 'human' then n.node #> '{config,prompt}' end,
-      'schema', case when n.type = 'human' then n.node #> '{config,schema}' end,
+      'prompt', coalesce(o.value #> '{ask,prompt}', case when n.type = 'human' then n.node #> '{config,prompt}' end),
+      'schema', coalesce(o.value #> '{ask,schema}', case when n.type = 'human' then n.node #> '{config,schema}' end),
+      'confirm', o.value #> '{ask,confirm}',
       'signal', n.node #> '{config,signal}', 'until', o.value -> 'at',
       'child_run_id', case when o.value ->> 'k' = 'child' then (select c.id from public.mira_workflow_state c
         where c.parent_run_id = r.id and c.parent_seq = o.key::int and c.parent_item is null) end,

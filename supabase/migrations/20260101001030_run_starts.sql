@@ -1,5 +1,20 @@
 -- Engine, the start: a run of a frozen version or of an inline graph, idempotent, and children.
 
+-- A caller may withhold what the author grants, and the other way round; neither may widen the other's grant.
+create function private.tool_grants(p_inherited jsonb, p_author jsonb, p_caller jsonb) returns jsonb
+language plpgsql immutable set search_path = '' as $$
+declare
+  v_grants jsonb := p_inherited || coalesce(p_author, '[]') || coalesce(p_caller, '[]');
+begin
+  if p_caller is not null and not private.is_tool_grant(p_caller) then
+    raise exception using errcode = 'PT422', message = 'tools_invalid',
+      detail = 'tools is {allow: [tool names], otherwise: refuse or confirm}.';
+  end if;
+  return case when v_grants = '[]' then '{}' else jsonb_build_object('g', v_grants) end;
+end $$;
+comment on function private.tool_grants(jsonb, jsonb, jsonb) is
+  'The part of a new run''s cursor that says which tools with side effects it may call; empty when nobody withholds any. Errors: PT422 tools_invalid.';
+
 -- The row pair of a new run, in memory and in the ledger; the checkpoint is inserted by the caller.
 create function private.new_run(v private.workflow_versions, p_user_id uuid, p_input jsonb, p_options jsonb,
   p_status text default 'pending', p_step text default null) returns public.mira_workflow_state
@@ -36,14 +51,15 @@ begin
   r.cost_micros := 0;
   r.input := coalesce(p_input, '{}');
   r.state_data := case when jsonb_typeof(r.input) = 'object' then r.input else jsonb_build_object('input', r.input) end;
-  r.cursor := jsonb_build_object('o', '{}'::jsonb, 'q', jsonb_build_array(v.start_key));
+  r.cursor := jsonb_build_object('o', '{}'::jsonb, 'q', jsonb_build_array(v.start_key))
+    || private.tool_grants(coalesce(p_options -> 'grants', '[]'), v.limits -> 'tools', p_options -> 'tools');
   r.due_at := now() + make_interval(secs => coalesce((p_options ->> 'delay_ms')::float8, 0) / 1000);
   insert into public.workflow_executions (id, user_id, workflow_id, conversation_id, workflow_type, current_state,
     current_step, started_at, participating_agents, workflow_config, execution_plan, created_at, updated_at)
   values (r.id, p_user_id, v.workflow_id, p_options ->> 'conversation_id', v.name, p_status, p_step, r.started_at, v.agents,
     jsonb_strip_nulls(jsonb_build_object('input', r.input, 'version', v.version, 'metadata', p_options -> 'metadata')),
     jsonb_strip_nulls(jsonb_build_object('priority', r.priority, 'budget', p_options -> 'budget',
-      'parent_run_id', p_options -> 'parent_run_id', 'forked_from', p_options -> 'forked_from')), now(), now());
+      'tools', p_options -> 'tools', 'parent_run_id', p_options -> 'parent_run_id', 'forked_from', p_options -> 'forked_from')), now(), now());
   insert into public.task_history (id, user_id, execution_id, description, status, started_at)
   values (r.id, p_user_id, r.id, v.name, p_status, r.started_at);
   return r;
@@ -133,7 +149,7 @@ begin
     r := private.new_run(v, v_user, p_input, p_options, case when v_straight then 'running' else 'pending' end, n.node ->> 'name');
     r.thread_id := p_thread_id;
     r.idempotency_key := p_idempotency_key;
-    if v_straight and r.max_steps > 0 and r.deadline_at is null and (n.type = 'tool' or r.max_tokens is null and r.max_cost_micros is null) then
+    if v_straight and not r.cursor ? 'g' and r.max_steps > 0 and r.deadline_at is null and (n.type = 'tool' or r.max_tokens is null and r.max_cost_micros is null) then
       -- the first step is a worker's and nothing limits it: one insert, no move
       v_lease := private.lease(p_lease_ms);
       r.lease_epoch := 1;
@@ -188,7 +204,7 @@ begin
   c := private.new_run(private.current_version(
       (case when p_item is null then n.node #>> '{config,workflow_id}' else n.node #>> '{config,each,config,workflow_id}' end)::uuid,
       p_parent.user_id), p_parent.user_id, p_input,
-    jsonb_strip_nulls(jsonb_build_object('priority', p_parent.priority, 'parent_run_id', p_parent.id, 'budget', jsonb_strip_nulls(jsonb_build_object(
+    jsonb_strip_nulls(jsonb_build_object('priority', p_parent.priority, 'parent_run_id', p_parent.id, 'grants', p_parent.cursor -> 'g', 'budget', jsonb_strip_nulls(jsonb_build_object(
       'tokens', case when p_parent.max_tokens is not null then greatest(p_parent.max_tokens - p_parent.tokens_used, 0) end,
       'cost_micros', case when p_parent.max_cost_micros is not null then greatest(p_parent.max_cost_micros - p_parent.cost_micros, 0) end)))));
   c.deadline_at := least(c.deadline_at, p_parent.deadline_at);
@@ -204,7 +220,7 @@ comment on function private.create_child(public.mira_workflow_state, private.ver
 
 -- Nobody calls these but the server.
 select private.close_functions('{
-  new_run,insert_run,current_version,start_run,create_child}');
+  tool_grants,new_run,insert_run,current_version,start_run,create_child}');
 grant execute on function
   private.start_run(uuid, uuid, jsonb, jsonb, uuid, text, jsonb, int)
   to service_role;

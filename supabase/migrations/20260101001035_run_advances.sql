@@ -258,6 +258,16 @@ begin
   if p_outcome ? 'call' then
     r.cursor := jsonb_set(r.cursor, array['o', p_seq::text, 'c'], to_jsonb(coalesce((v_entry ->> 'c')::int, 0) + 1));
     r := private.write_event(r, n.key, p_seq, 'call', v_entry, p_outcome);
+  elsif p_outcome ? 'confirm' then
+    v_entry := (v_entry - 'i') || jsonb_build_object('k', 'human', 'ask', jsonb_build_object(
+      'key', p_outcome #> '{confirm,key}', 'schema', '{"type": "boolean"}'::jsonb,
+      'prompt', format('Allow the tool "%s"?', p_outcome #>> '{confirm,tool}'),
+      'confirm', jsonb_build_object('tool', p_outcome #> '{confirm,tool}',
+        'arguments', private.keep_json(p_outcome #> '{confirm,arguments}'))));
+    r.cursor := jsonb_set(r.cursor, array['o', p_seq::text], v_entry);
+    r := private.write_event(r, n.key, p_seq, 'waiting', v_entry, jsonb_build_object('call', v_entry -> 'ask'));
+    perform private.write_log(r.user_id, r.id, 'planner', n.node ->> 'name', 'info',
+      format('Asks whether it may call %s.', p_outcome #>> '{confirm,tool}'), jsonb_build_object('seq', p_seq));
   elsif p_outcome ? 'error' then
     v_retry := coalesce(n.node #> '{config,retry}', '{}');
     v_attempt := coalesce((v_entry ->> 'a')::int, 1);

@@ -38,6 +38,7 @@ declare
   r public.mira_workflow_state := private.lock_run(p_user_id, p_run_id);
   n private.version_nodes;
   v_open int[];
+  v_entry jsonb;
   v_old text := r.status;
 begin
   v_open := array(select key::int from jsonb_each(r.cursor -> 'o')
@@ -48,10 +49,21 @@ begin
     raise exception using errcode = 'PT409', message = 'ambiguous_step',
       detail = format('Several steps wait for an answer: name one of %s.', array_to_string(v_open, ', '));
   end if;
-  select * into strict n from private.version_nodes
-    where version_id = r.version_id and key = (r.cursor #>> array['o', v_open[1]::text, 'n'])::int;
-  r := private.complete_step(r, n, v_open[1], jsonb_build_object('output', coalesce(p_value, 'null')));
-  perform private.write_log(r.user_id, r.id, 'planner', n.node ->> 'name', 'info', 'Answered.', jsonb_build_object('seq', v_open[1]));
+  v_entry := r.cursor #> array['o', v_open[1]::text];
+  select * into strict n from private.version_nodes where version_id = r.version_id and key = (v_entry ->> 'n')::int;
+  if v_entry ? 'ask' then
+    -- the step goes on, told what was said: a call is allowed or not, its answer is the worker's
+    if jsonb_typeof(p_value) is distinct from 'boolean' then
+      raise exception using errcode = 'PT422', message = 'answer_invalid', detail = 'Whether the tool may be called: true or false.';
+    end if;
+    r.cursor := jsonb_set(r.cursor, array['o', v_open[1]::text], (v_entry - 'k' - 'ask') || jsonb_build_object('g',
+      coalesce(v_entry -> 'g', '{}') || jsonb_build_object(v_entry #>> '{ask,key}', p_value)));
+    perform private.write_log(r.user_id, r.id, 'planner', n.node ->> 'name', 'info', format('%s: %s.',
+      v_entry #>> '{ask,confirm,tool}', case when p_value = 'true' then 'allowed' else 'refused' end), jsonb_build_object('seq', v_open[1]));
+  else
+    r := private.complete_step(r, n, v_open[1], jsonb_build_object('output', coalesce(p_value, 'null')));
+    perform private.write_log(r.user_id, r.id, 'planner', n.node ->> 'name', 'info', 'Answered.', jsonb_build_object('seq', v_open[1]));
+  end if;
   if r.status <> 'failed' then
     r := private.move(r);
   end if;
@@ -59,7 +71,7 @@ begin
   return private.continue_run(r.id, p_lease_ms);
 end $$;
 comment on function private.resume_run(uuid, uuid, jsonb, int, int) is
-  'Answers a human step. Errors: PT404 run_not_found, PT409 run_not_waiting, PT409 ambiguous_step.';
+  'Answers a human step, or a step that asks whether it may call a tool. Errors: PT404 run_not_found, PT409 run_not_waiting, PT409 ambiguous_step, PT422 answer_invalid.';
 
 create function private.signal_run(p_user_id uuid, p_run_id uuid, p_name text, p_payload jsonb, p_dedup_id text, p_lease_ms int)
 returns jsonb
@@ -210,7 +222,8 @@ begin
   r.next_seq := o.next_seq;
   r.last_event := v_event - 1;
   r.steps_used := (select count(*) from private.run_steps where run_id = o.id and event < v_event and kind = 'step');
-  r.cursor := jsonb_build_object('o', '{}'::jsonb, 'q', to_jsonb(v_queue));
+  r.cursor := jsonb_build_object('o', '{}'::jsonb, 'q', to_jsonb(v_queue))
+    || case when o.cursor ? 'g' then jsonb_build_object('g', o.cursor -> 'g') else '{}' end;
   perform private.insert_run(r);
   insert into private.run_steps (run_id, event, seq, node, opened, attempt, kind, duration_ms, created_at, output, error, usage, call)
     select r.id, event, seq, node, opened, attempt, kind, duration_ms, created_at, output, error, usage, call

@@ -36,7 +36,7 @@ language sql stable set search_path = '' as $$
     || case when s.output is not null then jsonb_build_object('output', s.output) else '{}' end
     || case when s.error is not null then jsonb_build_object('error', s.error) else '{}' end
     || case when s.usage is not null then jsonb_build_object('usage', s.usage) else '{}' end
-    || case when s.call is not null then jsonb_build_object('call', s.call) else '{}' end
+    || case when s.kind = 'call' then jsonb_build_object('call', s.call) else '{}' end
 $$;
 comment on function private.event_data(private.run_steps, private.version_nodes) is 'One recorded event as people see it.';
 
@@ -60,8 +60,9 @@ begin
       union all
       select jsonb_build_object('id', s.event, 'at', s.created_at,
         'event', case s.kind when 'failed' then 'step' else s.kind end, 'data', private.event_data(s, n)
-          || case when s.kind = 'waiting' then jsonb_strip_nulls(jsonb_build_object('prompt', n.node #> '{config,prompt}',
-               'schema', n.node #> '{config,schema}', 'signal', n.node #> '{config,signal}')) else '{}' end)
+          || case when s.kind = 'waiting' then jsonb_strip_nulls(jsonb_build_object(
+               'prompt', coalesce(s.call -> 'prompt', n.node #> '{config,prompt}'),
+               'schema', coalesce(s.call -> 'schema', n.node #> '{config,schema}'), 'confirm', s.call -> 'confirm', 'signal', n.node #> '{config,signal}')) else '{}' end)
       from private.run_steps s join private.version_nodes n on n.version_id = r.version_id and n.key = s.node
       where s.run_id = r.id and s.event > greatest(p_after, 1)
       union all
@@ -161,6 +162,7 @@ begin
           filter (where n.type not in ('router', 'subworkflow') or n.is_task), '{}'),
         'q', coalesce(r.cursor -> 'q', '[]') || coalesce(jsonb_agg(n.key) filter (where n.type in ('router', 'subworkflow') and not n.is_task), '[]'))
       || case when r.cursor ? 'j' then jsonb_build_object('j', r.cursor -> 'j') else '{}' end
+      || case when r.cursor ? 'g' then jsonb_build_object('g', r.cursor -> 'g') else '{}' end
       into r.cursor
       from jsonb_each(r.cursor -> 'o') o
       join private.version_nodes n on n.version_id = r.version_id and n.key = (o.value ->> 'n')::int;

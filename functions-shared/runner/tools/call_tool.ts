@@ -7,6 +7,7 @@ import { type JsonSchema, SchemaError, validate } from "../../workflow/json_sche
 import { callFunction } from "./function_tool.ts";
 import { callHttps } from "./https_tool.ts";
 import { INTERNAL } from "./internal_tools.ts";
+import { ConfirmationNeeded, leaveFor } from "./may_call.ts";
 import { callSql } from "./rpc_tool.ts";
 import { findTool } from "./registry.ts";
 import { type ToolContext, type ToolDefinition, ToolError, type ToolHandler } from "./tool.ts";
@@ -15,10 +16,11 @@ import { type ToolContext, type ToolDefinition, ToolError, type ToolHandler } fr
 const MAX_RESULT = 512 * 1024;
 
 /**
- * Calls the tool `name`. The arguments are checked first; the handler adds secrets afterwards, so
- * neither the graph nor a model ever sees one.
+ * Calls the tool `name`. The arguments are checked first, then whether the run may call it at all; the
+ * handler adds secrets afterwards, so neither the graph nor a model ever sees one.
  *
- * @throws {ToolError} `tool_not_found`, `arguments_invalid`, or what the handler says
+ * @throws {ToolError} `tool_not_found`, `arguments_invalid`, `tool_not_granted`, `tool_refused`, or what
+ *   the handler says; {ConfirmationNeeded}
  */
 export async function callTool(
   name: string,
@@ -30,6 +32,7 @@ export async function callTool(
     throw new ToolError("tool_not_found", `There is no enabled tool named "${name}".`);
   }
   const checked = checkArguments(definition, args);
+  checkLeave(definition, checked, context);
   context.signal.throwIfAborted();
   const result = await handlerOf(definition)(checked, context, definition) ?? null;
   if (JSON.stringify(result).length > MAX_RESULT) {
@@ -39,6 +42,28 @@ export async function callTool(
     );
   }
   return result;
+}
+
+function checkLeave(definition: ToolDefinition, args: unknown, context: ToolContext) {
+  const { name } = definition;
+  const leave = leaveFor(definition, context.grants);
+  if (leave === "allow") return;
+  if (leave === "refuse") {
+    throw new ToolError(
+      "tool_not_granted",
+      `The tool ${name} has side effects and this run is not granted it: name it in tools.allow.`,
+    );
+  }
+  const { key, confirmed } = context;
+  if (!confirmed) {
+    throw new ToolError(
+      "tool_not_granted",
+      `Nobody can be asked about ${name} inside a map: name it in tools.allow.`,
+    );
+  }
+  const said = Object.hasOwn(confirmed, key) ? confirmed[key] : undefined;
+  if (said === undefined) throw new ConfirmationNeeded({ key, tool: name, arguments: args });
+  if (!said) throw new ToolError("tool_refused", `A person refused the call of ${name}.`);
 }
 
 function checkArguments(definition: ToolDefinition, args: unknown): Record<string, unknown> {

@@ -33,7 +33,10 @@ function list(admin: Admin, freshMs: number): Promise<Map<string, ToolDefinition
 
 async function load(admin: Admin): Promise<Map<string, ToolDefinition>> {
   const { data, error } = await admin.from("mira_tool_definitions")
-    .select("name, description, schema, function_path, is_enabled, options").eq("is_enabled", true);
+    .select("name, description, schema, function_path, is_enabled, is_read_only, options").eq(
+      "is_enabled",
+      true,
+    );
   if (error) throw problemFromSql(error);
   return new Map((data as ToolDefinition[]).map((tool) => [tool.name, tool]));
 }

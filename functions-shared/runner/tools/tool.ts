@@ -4,7 +4,7 @@
  * @module
  */
 import type { Secret, SecretRequest } from "../../vault/open_secret.ts";
-import type { Admin, AgentMessage, LogLine } from "../engine.ts";
+import type { Admin, AgentMessage, LogLine, ToolGrant } from "../engine.ts";
 
 /** A row of `mira_tool_definitions`: a capability that the operator gave the server. */
 export interface ToolDefinition {
@@ -15,6 +15,8 @@ export interface ToolDefinition {
   /** `internal:<name>`, `function:<slug>`, `rpc:<sql function>` or an https address */
   function_path: string;
   is_enabled: boolean;
+  /** calling it changes nothing outside the run */
+  is_read_only: boolean;
   /** how the handler is called; never from a workflow or a model */
   options: Record<string, unknown>;
 }
@@ -40,6 +42,10 @@ export interface ToolContext extends RunnerHost {
   /** idempotency key of this call; every side effect carries it */
   key: string;
   signal: AbortSignal;
+  /** which tools with side effects may be called; absent means all that the graph names */
+  grants?: ToolGrant[];
+  /** what persons said to calls of this step, by key; absent where nobody can be asked */
+  confirmed?: Record<string, boolean>;
   /** what the call leaves in the run's record */
   logs: LogLine[];
   messages: AgentMessage[];

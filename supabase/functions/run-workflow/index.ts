@@ -40,7 +40,7 @@ const reading = limit("run-workflow-read", 600);
 
 app.post("/", people, starting, idempotent(), async (c) => {
   const input = await readBody(c, RunRequest);
-  const { priority, budget, delay_ms, metadata } = input;
+  const { priority, budget, tools, delay_ms, metadata } = input;
   const reply = await rpc<Reply>(c.var.admin, "mira_start_run", {
     p_user_id: subjectUser(c.var.caller, input.user_id),
     p_workflow_id: input.workflow_id ?? null,
@@ -49,7 +49,7 @@ app.post("/", people, starting, idempotent(), async (c) => {
     p_boxed: true,
     p_thread_id: input.thread_id ?? null,
     p_idempotency_key: c.var.effectId ?? null,
-    p_options: { priority, budget, delay_ms, metadata },
+    p_options: { priority, budget, tools, delay_ms, metadata },
     p_lease_ms: LEASE_MS,
   }).catch((error) => {
     throw tellGraphProblems(error, input.workflow?.nodes.map(({ name }) => name));
