@@ -136,7 +136,7 @@ async function ask(
   shown?.end();
   const input = usage?.prompt_tokens ?? estimateTokens(JSON.stringify(body.messages));
   const output = usage?.completion_tokens ?? estimateTokens(reply.content);
-  const price = priceOf(endpoint.model, endpoint.prices);
+  const price = priceOf(endpoint);
   return {
     reply: hideKeyInReply(reply, endpoint.key),
     usage: { input_tokens: input, output_tokens: output, cost_usd: costOf(price, input, output) },

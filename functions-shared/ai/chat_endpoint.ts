@@ -20,22 +20,24 @@ export interface ChatEndpoint {
   prices: Record<string, Price>;
 }
 
-/** Services whose address is known, with the model that answers when nothing names one. */
+/**
+ * Services whose OpenAI-compatible address is known, checked on 2026-11-21 in their documentation or
+ * that of clients that use it. No model is named here but OpenAI's: names are retired (`deepseek-chat`
+ * was in July 2026), so the node or the key says which one.
+ *
+ * Sources: openrouter.ai/docs, console.groq.com/docs/openai, docs.mistral.ai (migration guides),
+ * api-docs.deepseek.com, docs.together.ai/docs/openai-api-compatibility,
+ * ai.google.dev/gemini-api/docs/openai, platform.claude.com/docs (OpenAI SDK compatibility).
+ */
 const PROVIDERS: Record<string, { url: string; model?: string }> = {
   openai: { url: "https://api.openai.com/v1", model: "gpt-4o-mini" },
-  openrouter: { url: "https://openrouter.ai/api/v1", model: "openai/gpt-4o-mini" },
-  groq: { url: "https://api.groq.com/openai/v1", model: "llama-3.3-70b-versatile" },
-  mistral: { url: "https://api.mistral.ai/v1", model: "mistral-small-latest" },
-  deepseek: { url: "https://api.deepseek.com/v1", model: "deepseek-chat" },
-  together: {
-    url: "https://api.together.xyz/v1",
-    model: "meta-llama/Llama-3.3-70B-Instruct-Turbo",
-  },
-  google: {
-    url: "https://generativelanguage.googleapis.com/v1beta/openai",
-    model: "gemini-2.5-flash",
-  },
-  anthropic: { url: "https://api.anthropic.com/v1", model: "claude-sonnet-4-5" },
+  openrouter: { url: "https://openrouter.ai/api/v1" },
+  groq: { url: "https://api.groq.com/openai/v1" },
+  mistral: { url: "https://api.mistral.ai/v1" },
+  deepseek: { url: "https://api.deepseek.com" },
+  together: { url: "https://api.together.xyz/v1" },
+  google: { url: "https://generativelanguage.googleapis.com/v1beta/openai" },
+  anthropic: { url: "https://api.anthropic.com/v1" },
   // the model is the deployment that the key's endpoint_id names
   vanchin: { url: "https://vanchin.streamlake.ai/api/gateway/v1/endpoints" },
 };

@@ -202,8 +202,13 @@ export const RunView = z.looseObject({
   output: z.unknown().optional(),
   error: RunError.nullish(),
   waiting: z.array(RunWaiting).optional(),
-  usage: z.looseObject({ steps: z.number(), tokens: z.number(), cost_micros: z.number() })
-    .optional(),
+  usage: z.looseObject({
+    steps: z.number(),
+    tokens: z.number(),
+    cost_micros: z.number(),
+    /** False when a model answered whose price is not known: `cost_micros` leaves it out. */
+    is_priced: z.boolean(),
+  }).optional(),
   steps: z.array(RunStep).optional(),
 });
 export type RunView = z.output<typeof RunView>;

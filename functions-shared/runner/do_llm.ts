@@ -30,7 +30,7 @@ export async function doLlm(work: Work): Promise<Outcome> {
   try {
     for (;;) {
       const move = nextMove(plan.conversation, talk.records);
-      if (move.do === "finish") return talk.outcome(move.answer);
+      if (move.do === "finish") return await talk.outcome(move.answer);
       if (move.do === "fail") throw new ToolError(move.code, move.detail);
       if (move.do === "ask") await talk.ask(endpoint, move.messages);
       else await talk.call(move.calls, move.refused);
@@ -62,7 +62,7 @@ class Talk {
     await this.#flush();
     const { work, plan } = this;
     const prompt = JSON.stringify(messages) + JSON.stringify(plan.offers);
-    const price = priceOf(endpoint.model, endpoint.prices);
+    const price = priceOf(endpoint);
     const most = await reserveSpend(work, estimateTokens(prompt), plan.maxTokens, price);
     const started = performance.now();
     const answer = await chat(endpoint, {
@@ -143,7 +143,9 @@ class Talk {
     );
   }
 
-  outcome(answer: unknown): Outcome {
+  async outcome(answer: unknown): Promise<Outcome> {
+    // an element is reported together with others, which may take long: what is paid for is kept now
+    if (this.work.item) await this.#flush();
     const { agent, conversation } = this.plan;
     const opening = conversation.opening.findLast((message) => message.role === "user");
     return {
@@ -162,15 +164,16 @@ class Talk {
 
   #spend(usage: StepUsage) {
     const before = this.#unreported;
-    const cost = usage.cost_micros === undefined
-      ? before?.cost_micros
-      : usage.cost_micros + (before?.cost_micros ?? 0);
-    this.#unreported = {
-      ...usage,
-      input_tokens: usage.input_tokens + (before?.input_tokens ?? 0),
-      output_tokens: usage.output_tokens + (before?.output_tokens ?? 0),
-      ...(cost === undefined ? {} : { cost_micros: cost }),
-    };
+    this.#unreported = before
+      ? {
+        ...usage,
+        input_tokens: usage.input_tokens + before.input_tokens,
+        output_tokens: usage.output_tokens + before.output_tokens,
+        cost_micros: usage.cost_micros === null || before.cost_micros === null
+          ? null
+          : usage.cost_micros + before.cost_micros,
+      }
+      : usage;
   }
 
   /** Spending that the next outcome must carry. */
@@ -210,6 +213,6 @@ function usageOf({ usage, model }: ChatAnswer): StepUsage {
     input_tokens: usage.input_tokens,
     output_tokens: usage.output_tokens,
     model,
-    ...(usage.cost_usd === null ? {} : { cost_micros: Math.ceil(usage.cost_usd * 1e6) }),
+    cost_micros: usage.cost_usd === null ? null : Math.ceil(usage.cost_usd * 1e6),
   };
 }

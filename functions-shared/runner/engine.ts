@@ -34,7 +34,8 @@ export interface BudgetLeft {
 export interface StepUsage {
   input_tokens: number;
   output_tokens: number;
-  cost_micros?: number;
+  /** null when the model's price is not known */
+  cost_micros: number | null;
   model?: string;
 }
 

@@ -18,8 +18,12 @@ export interface Price {
   output: number;
 }
 
-// list prices of 2026; MIRA_LLM_PRICES overrides and adds. A dated name falls under its family.
-const LIST: Record<string, Price> = {
+/**
+ * Standard prices of api.openai.com, for models with one price whatever the length of the prompt.
+ * Source: developers.openai.com/api/docs/pricing and /api/docs/models/<name>, checked on 2026-11-21
+ * through copies of those pages of March to November 2026. Cached input costs less and counts in full.
+ */
+const OPENAI: Record<string, Price> = {
   "gpt-4.1": { input: 2, output: 8 },
   "gpt-4.1-mini": { input: 0.4, output: 1.6 },
   "gpt-4.1-nano": { input: 0.1, output: 0.4 },
@@ -31,17 +35,30 @@ const LIST: Record<string, Price> = {
   "o3": { input: 2, output: 8 },
   "o4-mini": { input: 1.1, output: 4.4 },
 };
+/** Snapshots that do not cost what their family costs. */
+const OTHERWISE_PRICED = new Set(["gpt-4o-2024-05-13"]);
+
+/** A model where it is called. */
+export interface CalledModel {
+  model: string;
+  /** base address of the service */
+  url: string;
+  /** prices that the operator declared (`MIRA_LLM_PRICES`), by model */
+  prices: Record<string, Price>;
+}
 
 /**
- * The price of a model: its own entry, else that of the longest family name it starts with
- * (`gpt-4o-mini-2024-07-18` is `gpt-4o-mini`), else undefined.
+ * The price of a model: what the operator declared, else OpenAI's list if it is OpenAI that is called,
+ * else undefined. A dated snapshot (`gpt-4o-mini-2024-07-18`) costs what its family costs; any other
+ * longer name is another model (`gpt-5-pro` costs twelve times `gpt-5`), and nothing is guessed.
  */
-export function priceOf(model: string, prices: Record<string, Price> = {}): Price | undefined {
-  const known: Record<string, Price> = { ...LIST, ...prices };
-  const name = Object.keys(known)
-    .filter((entry) => model === entry || model.startsWith(`${entry}-`))
-    .sort((a, b) => b.length - a.length)[0];
-  return name === undefined ? undefined : known[name];
+export function priceOf({ model, url, prices }: CalledModel): Price | undefined {
+  const family = OTHERWISE_PRICED.has(model) ? model : model.replace(/-\d{4}-\d{2}-\d{2}$/, "");
+  const listed = new URL(url).hostname === "api.openai.com" ? OPENAI : {};
+  for (const list of [prices, listed]) {
+    for (const name of [model, family]) if (Object.hasOwn(list, name)) return list[name];
+  }
+  return undefined;
 }
 
 /** US dollars for these tokens, or null without a price. */

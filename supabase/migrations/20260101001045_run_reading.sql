@@ -20,7 +20,8 @@ begin
     'steps', coalesce((select jsonb_agg(private.event_data(s, vn) order by s.event)
       from private.run_steps s join private.version_nodes vn on vn.version_id = r.version_id and vn.key = s.node
       where s.run_id = r.id and s.kind in ('step', 'failed')), '[]'),
-    'usage', jsonb_build_object('steps', r.steps_used, 'tokens', r.tokens_used, 'cost_micros', r.cost_micros),
+    'usage', jsonb_build_object('steps', r.steps_used, 'tokens', r.tokens_used, 'cost_micros', r.cost_micros,
+      'is_priced', not exists (select from private.run_steps s where s.run_id = r.id and s.usage -> 'cost_micros' = 'null')),
     'budget_left', v_left, 'last_event', r.last_event,
     'created_at', r.created_at, 'started_at', r.started_at, 'finished_at', r.finished_at)
     || jsonb_strip_nulls(jsonb_build_object('error', r.error, 'parent_run_id', r.parent_run_id, 'due_at', r.due_at))

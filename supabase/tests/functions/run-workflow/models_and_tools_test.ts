@@ -226,7 +226,7 @@ Deno.test("an element of a map that is taken over repeats no call of its tool lo
   const calls = readEvents(await events.text()).filter(({ event }) => event === "call");
   assert.deepEqual(
     calls.map(({ data }) => [data.call.item, data.call.index, data.call.kind]).sort(),
-    [[0, 0, "model"], [0, 1, "tool"], [0, 2, "tool"]],
+    [[0, 0, "model"], [0, 1, "tool"], [0, 2, "tool"], [0, 3, "model"]],
   );
   const { data: rows } = await ada.client.from("tool_executions").select("tool_name")
     .eq("run_id", id);
@@ -597,6 +597,16 @@ Deno.test("a model without a price cannot run under a money budget", async () =>
   const body = await run(workflow, {}, { budget: { cost_micros: 1_000_000 } });
   assert.deepEqual([body.status, body.error.code], ["failed", "llm_price_unknown"]);
   assert.equal(model.requests.length, 0);
+  model.say({ text: "hello" });
+  const free = await run(workflow);
+  assert.deepEqual([free.status, free.usage.cost_micros, free.usage.is_priced], [
+    "completed",
+    0,
+    false,
+  ]);
+  model.say({ text: "hello" });
+  const priced = await run(chain(llm("first", { prompt: "hi" })));
+  assert.ok(priced.usage.cost_micros > 0 && priced.usage.is_priced);
 });
 
 Deno.test("a node takes too long and says so", async () => {

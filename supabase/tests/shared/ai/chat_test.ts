@@ -183,8 +183,9 @@ Deno.test("a user's key finds its address and model", () => {
   const none = environment({});
   const of = (provider: string, metadata: Record<string, unknown>, model?: string) =>
     providerEndpoint(provider, { secret: KEY, metadata }, model, none);
-  assert.equal(of("groq", {}).url, "https://api.groq.com/openai/v1");
-  assert.equal(of("groq", {}).isForeign, false);
+  assert.equal(of("groq", { model: "m" }).url, "https://api.groq.com/openai/v1");
+  assert.equal(of("groq", {}, "m").isForeign, false);
+  assert.throws(() => of("groq", {}), { code: "llm_not_configured" });
   const own = of("openai_compatible", { base_url: "https://llm.example.com/v1/", model: "m" });
   assert.deepEqual([own.url, own.model, own.isForeign], ["https://llm.example.com/v1", "m", true]);
   assert.equal(of("vanchin", { endpoint_id: "ep-1" }).model, "ep-1");
