@@ -1,11 +1,11 @@
 /**
  * Runs every pgTAP file of this folder, each as a test of its own named after its path. The files
- * are plain pgTAP: `supabase test db` runs the same ones.
+ * are plain pgTAP: `supabase test db` runs the same ones. What several share they include with `\ir`.
  */
 
 import assert from "node:assert/strict";
 import type { SqlExecutor } from "../../../scripts/db/executor.ts";
-import { runTap } from "../support/tap.ts";
+import { readTap, runTap } from "../support/tap.ts";
 import { openTestDatabase, type TestDatabase } from "../support/test_database.ts";
 
 const FOLDER = new URL("./", import.meta.url);
@@ -39,7 +39,7 @@ for (const file of await tapFiles(FOLDER)) {
   Deno.test({ name, sanitizeOps: false, sanitizeResources: false }, async () => {
     const db = await database();
     await db.exec(`set search_path = "$user", public, extensions`);
-    const { failures } = await runTap(db, await Deno.readTextFile(new URL(file, FOLDER)));
+    const { failures } = await runTap(db, await readTap(new URL(file, FOLDER)));
     assert.deepEqual(failures, []);
   });
 }

@@ -9,6 +9,15 @@ export interface TapResult {
   failures: string[];
 }
 
+/** A pgTAP file with what it includes by `\ir <file beside it>`, as psql reads it. */
+export async function readTap(file: URL): Promise<string> {
+  const parts = (await Deno.readTextFile(file)).split(/^\\ir (\S+)$/m);
+  const included = await Promise.all(
+    parts.map((part, i) => i % 2 === 0 ? part : readTap(new URL(part, file))),
+  );
+  return included.join("");
+}
+
 /**
  * Runs one pgTAP file (`begin; select plan(n); … select * from finish(); rollback;`) as
  * `supabase test db` would, and reads what it says. A file that fails to parse, that runs another

@@ -1,27 +1,19 @@
 begin;
-grant execute on all functions in schema extensions to authenticated, service_role;
+\ir setup.psql
 select plan(27);
 
-insert into auth.users (id, email) values
-  ('a0000000-0000-4000-8000-000000000001', 'ann@example.com');
-create function pg_temp.start(p_nodes jsonb, p_edges jsonb, p_options jsonb, p_input jsonb default '{}') returns jsonb language sql as $$
-  select public.mira_start_run('a0000000-0000-4000-8000-000000000001', p_workflow => jsonb_build_object(
-    'nodes', '[{"name":"start","type":"start"},{"name":"end","type":"end"}]'::jsonb || p_nodes, 'edges', p_edges),
-    p_input => p_input, p_options => p_options, p_lease_ms => 60000) $$;
 create function pg_temp.wide(p_options jsonb) returns uuid language sql as $$
-  select (pg_temp.start('[{"name":"a","type":"llm","config":{"prompt":"x"}},{"name":"b","type":"llm","config":{"prompt":"y"}}]',
-    '[{"source":"start","target":"a"},{"source":"start","target":"b"},{"source":"a","target":"end"},{"source":"b","target":"end"}]',
-    p_options) ->> 'run_id')::uuid $$;
+  select (pg_temp.start(pg_temp.graph('{"start":["start"],"a":["llm",{"prompt":"x"}],"b":["llm",{"prompt":"y"}],"end":["end"]}',
+    'start>a start>b a>end b>end'), '{}', p_options) ->> 'run_id')::uuid $$;
 -- a prompt of 50 tokens and an answer of up to 100, a token a millionth of a dollar
 create function pg_temp.ask(p_run uuid, p_seq int, p_holder int default 1, p_item int default -1, p_price numeric default 1) returns jsonb
 language sql as $$ select public.mira_reserve_spend(p_run, p_seq, p_item, p_holder, 50, 100, p_price, p_price) $$;
 create function pg_temp.report(p_run uuid, p_seq int, p_tokens int, p_epoch int default 1) returns jsonb language sql as $$
   select public.mira_advance(p_run, p_epoch, p_seq, jsonb_build_object('output', 'x', 'usage',
     jsonb_build_object('input_tokens', 50, 'output_tokens', p_tokens, 'cost_micros', 50 + p_tokens))) $$;
-create temp table run (id uuid) on commit drop;
 
 -- one run
-insert into run select pg_temp.wide('{"budget":{"tokens":260}}');
+insert into run (name, id) select 'w', pg_temp.wide('{"budget":{"tokens":260}}');
 select is(pg_temp.ask(id, 1), '{"most": 100}', 'a call that the budget covers may answer in full') from run;
 select is(pg_temp.ask(id, 1), '{"most": 100}', 'asking again is the same reservation') from run;
 select is(pg_temp.ask(id, 2), '{"wait": true}', 'a sibling that does not fit beside it waits') from run;
@@ -34,13 +26,13 @@ select is((select count(*) from private.run_reserves), 0::bigint, 'nothing stays
 select is(pg_temp.ask(id, 2), '{"refused": "lease_lost"}', 'a run that has ended spends no more') from run;
 
 delete from run;
-insert into run select pg_temp.wide('{"budget":{"tokens":170}}');
+insert into run (name, id) select 'w', pg_temp.wide('{"budget":{"tokens":170}}');
 select is(pg_temp.ask(id, 1), '{"most": 100}', 'one fits') from run;
 select is(pg_temp.report(id, 1, 60) ->> 'status', 'running', 'and leaves 60') from run;
 select is(pg_temp.ask(id, 2), '{"refused": "budget_exceeded"}', 'too little for a prompt of 50 and an answer worth having') from run;
 
 delete from run;
-insert into run select pg_temp.wide('{"budget":{"cost_micros":200}}');
+insert into run (name, id) select 'w', pg_temp.wide('{"budget":{"cost_micros":200}}');
 select is(pg_temp.ask(id, 1), '{"most": 100}', 'money counts like tokens') from run;
 select is(pg_temp.ask(id, 2), '{"wait": true}', 'for siblings too') from run;
 select is(pg_temp.ask(id, 1, p_price => null), '{"refused": "llm_price_unknown"}', 'a call without a price cannot be weighed against money') from run;
@@ -65,8 +57,9 @@ delete from private.user_limits;
 
 -- elements of a map
 delete from run;
-insert into run select (pg_temp.start('[{"name":"m","type":"map","config":{"items":"$.n","each":{"type":"llm","config":{"prompt":"x"}}}}]',
-  '[{"source":"start","target":"m"},{"source":"m","target":"end"}]', '{"budget":{"tokens":200}}', '{"n":[1,2]}') ->> 'run_id')::uuid;
+insert into run (name, id) select 'm', (pg_temp.start(pg_temp.graph(
+  '{"start":["start"],"m":["map",{"items":"$.n","each":{"type":"llm","config":{"prompt":"x"}}}],"end":["end"]}', 'start>m m>end'),
+  '{"n":[1,2]}', '{"budget":{"tokens":200}}') ->> 'run_id')::uuid;
 select is(pg_temp.ask(id, 1, 1, 0), '{"most": 100}', 'an element reserves for itself') from run;
 select is(pg_temp.ask(id, 1, 1, 1), '{"wait": true}', 'and its neighbour waits') from run;
 select public.mira_record_item_call(id, 1, 0, 1, '{"call":{"index":0,"kind":"model","name":"m","output":{}},"usage":{"input_tokens":10,"output_tokens":10}}') from run;

@@ -1,34 +1,6 @@
 begin;
-grant execute on all functions in schema extensions to authenticated, service_role;
+\ir setup.psql
 select plan(29);
-
-insert into auth.users (id, email) values
-  ('a0000000-0000-4000-8000-000000000001', 'ann@example.com'),
-  ('b0000000-0000-4000-8000-000000000002', 'ben@example.com');
-insert into public.mira_tool_definitions (name, schema, function_path) values
-  ('echo', '{"type": "object"}', 'internal:echo') on conflict do nothing;
--- a graph in two lines: nodes as {name: [type, config]}, edges as 'a>b' or 'a>b:label'
-create function pg_temp.graph(p_nodes jsonb, p_edges text, p_more jsonb default '{}') returns jsonb language sql as $$
-  select p_more || jsonb_build_object(
-    'nodes', (select jsonb_agg(jsonb_build_object('name', key, 'type', value ->> 0, 'config', coalesce(value -> 1, '{}'))) from jsonb_each(p_nodes)),
-    'edges', (select jsonb_agg(jsonb_build_object('source', m[1], 'target', m[2], 'condition_label', m[3]))
-      from regexp_matches(p_edges, '(\w+)>(\w+)(?::(\w+))?', 'g') m))
-$$;
-create function pg_temp.start(p_graph jsonb, p_input jsonb default '{}', p_options jsonb default '{}', p_lease int default 60000) returns jsonb
-language sql as $$ select public.mira_start_run('a0000000-0000-4000-8000-000000000001', p_workflow => p_graph, p_input => p_input, p_options => p_options, p_lease_ms => p_lease) $$;
--- names of the tasks of a reply
-create function pg_temp.names(p_reply jsonb) returns text language sql as $$
-  select coalesce(string_agg(t #>> '{node,name}', ',' order by (t ->> 'seq')::int), '') from jsonb_array_elements(p_reply -> 'tasks') t $$;
-create function pg_temp.done(p_run uuid, p_seq int, p_output jsonb default '1') returns jsonb language sql as $$
-  select public.mira_advance(p_run, (select lease_epoch from public.mira_workflow_state where id = p_run), p_seq, jsonb_build_object('output', p_output)) $$;
-create function pg_temp.failed(p_run uuid, p_seq int, p_error jsonb) returns jsonb language sql as $$
-  select public.mira_advance(p_run, (select lease_epoch from public.mira_workflow_state where id = p_run), p_seq, jsonb_build_object('error', p_error)) $$;
--- the clock of this transaction stands still: let a run's lease lapse, or its timers come
-create function pg_temp.lapse(p_run uuid) returns void language sql as $$
-  update public.mira_workflow_state set due_at = now() - interval '1 second', cursor = (
-    select jsonb_build_object('o', coalesce(jsonb_object_agg(key, case when value ? 'at' then value || '{"at": "2000-01-01"}' else value end), '{}'))
-      || (cursor - 'o') from jsonb_each(cursor -> 'o')) where id = p_run $$;
-create temp table run (name text primary key, id uuid, reply jsonb) on commit drop;
 
 insert into run select 'fan', (x ->> 'run_id')::uuid, x from pg_temp.start(pg_temp.graph(
   '{"start":["start"],"a":["tool",{"tool":"echo"}],"b":["tool",{"tool":"echo"}],"c":["tool",{"tool":"echo"}],"j":["tool",{"tool":"echo"}],"end":["end"]}',
