@@ -46,19 +46,16 @@ export function eventStream(
       () => stream.write(": keep-alive\n\n").catch(() => stop.abort()),
       options.heartbeatMs ?? 15_000,
     );
+    // a client that stays connected and reads nothing must not hold the source beyond the wall
+    const stopped = new Promise<void>((resolve) =>
+      stop.signal.addEventListener("abort", () => resolve())
+    );
     try {
       await stream.write("retry: 1000\n\n");
       for await (const event of source({ lastEventId, signal: stop.signal })) {
         if (stop.signal.aborted) break;
-        if (typeof event === "string") {
-          await stream.write(event);
-          continue;
-        }
-        await stream.writeSSE({
-          data: JSON.stringify(event.data),
-          ...(event.event === undefined ? {} : { event: event.event }),
-          ...(event.id === undefined ? {} : { id: event.id }),
-        });
+        const text = typeof event === "string" ? event : eventText(event);
+        await Promise.race([stream.write(text), stopped]);
       }
     } finally {
       clearTimeout(wall);

@@ -39,7 +39,7 @@ export async function doWork(work: Work): Promise<Outcome> {
   let outcome: Outcome;
   try {
     const handler = Object.hasOwn(BY_TYPE, task.node.type) ? BY_TYPE[task.node.type] : undefined;
-    outcome = handler ? await handler({ ...work, signal }) : {
+    outcome = handler ? await unlessOver(handler({ ...work, signal }), signal) : {
       error: { code: "node_type_unknown", message: `Nothing here does ${task.node.type} nodes.` },
     };
     if (outcome.error && ended()) outcome = { ...outcome, ...late };
@@ -50,4 +50,24 @@ export async function doWork(work: Work): Promise<Outcome> {
     else outcome = { error: stepError(error, work.host.unknown) };
   }
   return { ...outcome, duration_ms: Math.round(performance.now() - started) };
+}
+
+/**
+ * The work's outcome, or the signal's reason if that comes first: a step ends at its deadline even
+ * when something in it waits for an answer that never comes and does not heed the signal.
+ */
+async function unlessOver(outcome: Promise<Outcome>, signal: AbortSignal): Promise<Outcome> {
+  let stop = () => {};
+  const over = new Promise<never>((_, reject) => {
+    stop = () => reject(signal.reason);
+    signal.addEventListener("abort", stop);
+    if (signal.aborted) stop();
+  });
+  try {
+    return await Promise.race([outcome, over]);
+  } finally {
+    signal.removeEventListener("abort", stop);
+    // what it says from now on is heard by nobody
+    outcome.catch(() => {});
+  }
 }

@@ -6,7 +6,7 @@
 import type { z } from "zod";
 import { FindRequest, RecordRequest } from "../../contracts/find_patterns.ts";
 import { problemFromSql } from "../../db/problem_from_sql.ts";
-import { rpc } from "../../db/rpc.ts";
+import { ANSWER_WITHIN_MS, rpc } from "../../db/rpc.ts";
 import { createLog } from "../../observe/log.ts";
 import { redact } from "../../observe/redact.ts";
 import { findPatterns as find } from "../../recall/find_patterns.ts";
@@ -66,7 +66,9 @@ const remember: ToolHandler = async (args, context) => {
     type,
     content: redact(content) as string,
     metadata: redact(metadata) as Record<string, never>,
-  }, { onConflict: "id", ignoreDuplicates: true });
+  }, { onConflict: "id", ignoreDuplicates: true }).abortSignal(
+    AbortSignal.timeout(ANSWER_WITHIN_MS),
+  );
   if (error) {
     const { code, message, status } = problemFromSql(error);
     throw new ToolError(code, message, { retryable: status >= 500 });

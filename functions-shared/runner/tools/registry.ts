@@ -4,6 +4,7 @@
  * @module
  */
 import { problemFromSql } from "../../db/problem_from_sql.ts";
+import { ANSWER_WITHIN_MS } from "../../db/rpc.ts";
 import type { Admin } from "../engine.ts";
 import type { ToolDefinition } from "./tool.ts";
 
@@ -36,7 +37,8 @@ async function load(admin: Admin): Promise<Map<string, ToolDefinition>> {
     .select("name, description, schema, function_path, is_enabled, is_read_only, options").eq(
       "is_enabled",
       true,
-    );
+    )
+    .abortSignal(AbortSignal.timeout(ANSWER_WITHIN_MS));
   if (error) throw problemFromSql(error);
   return new Map((data as ToolDefinition[]).map((tool) => [tool.name, tool]));
 }

@@ -25,17 +25,19 @@ function fakeHost(answers: Record<string, (args: Args, nth: number) => Answer>) 
       }),
       from: () => ({
         select: () => ({
-          eq: () =>
-            Promise.resolve({
-              data: [{
-                name: "compose",
-                schema: { type: "object" },
-                function_path: "internal:compose",
-                is_enabled: true,
-                options: {},
-              }],
-              error: null,
-            }),
+          eq: () => ({
+            abortSignal: () =>
+              Promise.resolve({
+                data: [{
+                  name: "compose",
+                  schema: { type: "object" },
+                  function_path: "internal:compose",
+                  is_enabled: true,
+                  options: {},
+                }],
+                error: null,
+              }),
+          }),
         }),
       }),
     },
@@ -216,6 +218,30 @@ Deno.test("a deadline holds by the database's clock, however wrong this machine'
   const { error } = asked[0]!.args["p_outcome"] as { error: { code: string } };
   assert.equal(error.code, "timed_out");
   await model.close();
+});
+
+Deno.test("a step ends at its deadline, and a worker at its own, whatever does not answer", async () => {
+  const { host, asked } = fakeHost({
+    mira_advance: () => ({ data: completed("timed") }),
+    mira_release_runs: () => ({ data: {} }),
+  });
+  // an answer that was lost: neither a result nor an error ever comes
+  const lost = { ...host, openSecret: () => new Promise<undefined>(() => {}) };
+  const node = { id: "n", type: "llm", name: "n", config: { prompt: "x", provider: "openai" } };
+  const now = Date.parse("2001-01-01T00:00:00Z");
+  const timed = task("timed", {
+    node,
+    lease_until: new Date(now + 5000).toISOString(),
+    deadline_at: new Date(now + 100).toISOString(),
+  });
+  const report = await runTasks(lost, [timed, task("open", { node })], {
+    leaseMs: 5000,
+    wallMs: 200,
+    graceMs: 200,
+  });
+  const { error } = asked[0]!.args["p_outcome"] as { error: { code: string } };
+  assert.deepEqual([asked[0]!.args["p_run_id"], error.code], ["timed", "timed_out"]);
+  assert.deepEqual(report.left, ["open"]);
 });
 
 Deno.test("no model service is a clear failure that nobody retries", async () => {
