@@ -74,6 +74,7 @@ export function RunView({ supabase, mira, workflowId, runId }) {
           typeof one.prompt === "string" ? one.prompt : html`<${Json} value=${one.prompt} />`
         }</p>`
       }
+      ${one.confirm && html`<${Json} value=${one.confirm.arguments} />`}
       <${SchemaForm} schema=${one.schema} action="Answer" onValue=${answer(one.seq)} />
     </section>`
     )}
