@@ -182,9 +182,10 @@ async function guardSecrets(
 
 /** Jobs of pg_cron live in a table of its own, where no catalog shows them. */
 async function unschedule(db: SqlExecutor): Promise<void> {
-  const [row] = await db.query("select to_regclass('cron.job') is not null as there");
-  if (row!["there"] !== true) return;
-  await db.exec("select cron.unschedule(jobid) from cron.job where jobname like 'mira-%'");
+  const [row] = await db.query(
+    "select to_regprocedure('private.remove_schedule()') is not null as there",
+  );
+  if (row!["there"] === true) await db.exec("select private.remove_schedule()");
 }
 
 /** A history without rows was made by whoever migrated; it is made again when needed. */

@@ -281,15 +281,30 @@ end $$;
 comment on function private.call_function(text) is
   'POSTs {} to a function with the cron key from Vault, by pg_net. Definer: reads Vault. Server only.';
 
+create function private.remove_schedule() returns void
+language plpgsql security definer set search_path = '' as $$
+begin
+  if not exists (select from pg_catalog.pg_extension e where e.extname = 'pg_cron') then
+    return; -- the embedded stack, or a project that ticks from outside
+  end if;
+  -- other databases of the server keep their jobs in the same table, and other people use the prefix;
+  -- a job that is no longer on the list is known by what it calls
+  execute 'select cron.unschedule(j.jobid) from cron.job j where j.database = current_database()
+    and (j.jobname in (select s.name from private.scheduled_jobs s)
+      or j.jobname like ''mira-%'' and j.command like ''select private.%'')';
+end $$;
+comment on function private.remove_schedule() is
+  'Takes away the pg_cron jobs that private.install_schedule made, and no others. Definer: owns the jobs.';
+
 create function private.install_schedule() returns table (job text, schedule text)
 language plpgsql security definer set search_path = '' as $$
 declare
   v_job private.scheduled_jobs;
 begin
   if not exists (select from pg_catalog.pg_extension e where e.extname = 'pg_cron') then
-    return; -- the embedded stack, or a project that ticks from outside
+    return;
   end if;
-  execute 'select cron.unschedule(j.jobid) from cron.job j where j.jobname like ''mira-%''';
+  perform private.remove_schedule();
   for v_job in select * from private.scheduled_jobs s where s.is_enabled order by s.name loop
     execute 'select cron.schedule($1, $2, $3)' using v_job.name, v_job.schedule,
       coalesce(v_job.command, pg_catalog.format('select private.call_function(%L)', v_job.path));
@@ -302,8 +317,8 @@ comment on function private.install_schedule() is
   'Makes pg_cron jobs from private.scheduled_jobs; nothing where pg_cron is missing. Run again after a change. Definer: owns the jobs.';
 
 revoke all on function private.run_retention(integer, integer), private.call_function(text),
-  private.install_schedule() from public, anon, authenticated;
+  private.remove_schedule(), private.install_schedule() from public, anon, authenticated;
 grant execute on function private.run_retention(integer, integer), private.call_function(text),
-  private.install_schedule() to service_role;
+  private.remove_schedule(), private.install_schedule() to service_role;
 
 select private.install_schedule();

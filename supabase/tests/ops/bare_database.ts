@@ -31,7 +31,19 @@ export async function bareDatabase(options: { platform: boolean }): Promise<Bare
   }
   const served = fresh === undefined ? await servePglite(database) : undefined;
   if (fresh !== undefined) await database.close();
-  const url = fresh?.url ?? served!.url;
+  const attached = attach(fresh?.url ?? served!.url);
+  return {
+    ...attached,
+    close: async () => {
+      await attached.close();
+      await served?.close();
+      await fresh?.drop();
+    },
+  };
+}
+
+/** Speaks to a database that is there already. */
+export function attach(url: string): BareDatabase {
   const client = postgres(url, { max: 1, onnotice: () => {}, prepare: false, idle_timeout: 1 });
   return {
     url,
@@ -45,10 +57,6 @@ export async function bareDatabase(options: { platform: boolean }): Promise<Bare
       const printed = text.decode(stdout);
       return { code, printed, said: printed + text.decode(stderr) };
     },
-    close: async () => {
-      await client.end({ timeout: 5 });
-      await served?.close();
-      await fresh?.drop();
-    },
+    close: () => client.end({ timeout: 5 }),
   };
 }
