@@ -213,7 +213,7 @@ comment on table private.vault_audit is
 comment on column private.vault_audit.secret_id is 'Row of user_tokens or api_keys; kept when that row is gone.';
 create index if not exists vault_audit_user_id_at_idx on private.vault_audit (user_id, at);
 create index if not exists vault_audit_secret_id_at_idx on private.vault_audit (secret_id, at) where action = 'use';
-create index if not exists vault_audit_at_idx on private.vault_audit using brin (at);
+create index if not exists vault_audit_at_idx on private.vault_audit (at);
 
 -- ---------------------------------------------------------------------------------------------------
 -- triggers

@@ -49,8 +49,9 @@ comment on column public.mira_behavioral_events.ingest_seq is
 
 create index idx_mira_events_user on public.mira_behavioral_events (user_id, ingest_seq);
 create index idx_mira_events_session on public.mira_behavioral_events (session_id, occurred_at);
--- rows arrive in time order, so a block-range index finds old ones for retention at almost no cost
-create index idx_mira_events_created on public.mira_behavioral_events using brin (created_at);
+-- for retention. Rows arrive in time order, but new ones fill the pages that old ones left: a block-range
+-- index then sends every night's delete through all that is kept, to find one day
+create index idx_mira_events_created on public.mira_behavioral_events (created_at);
 
 alter table public.mira_behavioral_events enable row level security;
 revoke all on public.mira_behavioral_events from public, anon, authenticated;
