@@ -997,6 +997,7 @@ export type Database = {
           "id": string;
           "source_node_id": string;
           "target_node_id": string;
+          "user_id": string;
           "workflow_id": string;
         };
         ComputedFields: never;
@@ -1005,6 +1006,7 @@ export type Database = {
           "id"?: string;
           "source_node_id": string;
           "target_node_id": string;
+          "user_id"?: string;
           "workflow_id": string;
         };
         Update: {
@@ -1012,22 +1014,23 @@ export type Database = {
           "id"?: string;
           "source_node_id"?: string;
           "target_node_id"?: string;
+          "user_id"?: string;
           "workflow_id"?: string;
         };
         Relationships: [
           {
-            foreignKeyName: "mira_workflow_edges_workflow_id_fkey";
-            columns: ["workflow_id"];
+            foreignKeyName: "mira_workflow_edges_user_id_workflow_id_fkey";
+            columns: ["user_id", "workflow_id"];
             isOneToOne: false;
             referencedRelation: "mira_workflows";
-            referencedColumns: ["id"];
+            referencedColumns: ["user_id", "id"];
           },
           {
-            foreignKeyName: "mira_workflow_edges_workflow_id_fkey";
-            columns: ["workflow_id"];
+            foreignKeyName: "mira_workflow_edges_user_id_workflow_id_fkey";
+            columns: ["user_id", "workflow_id"];
             isOneToOne: false;
             referencedRelation: "workflows";
-            referencedColumns: ["id"];
+            referencedColumns: ["user_id", "id"];
           },
           {
             foreignKeyName: "mira_workflow_edges_workflow_id_source_node_id_fkey";
@@ -1053,6 +1056,7 @@ export type Database = {
           "position_x": number;
           "position_y": number;
           "type": string;
+          "user_id": string;
           "workflow_id": string;
         };
         ComputedFields: never;
@@ -1063,6 +1067,7 @@ export type Database = {
           "position_x"?: number;
           "position_y"?: number;
           "type": string;
+          "user_id"?: string;
           "workflow_id": string;
         };
         Update: {
@@ -1072,22 +1077,23 @@ export type Database = {
           "position_x"?: number;
           "position_y"?: number;
           "type"?: string;
+          "user_id"?: string;
           "workflow_id"?: string;
         };
         Relationships: [
           {
-            foreignKeyName: "mira_workflow_nodes_workflow_id_fkey";
-            columns: ["workflow_id"];
+            foreignKeyName: "mira_workflow_nodes_user_id_workflow_id_fkey";
+            columns: ["user_id", "workflow_id"];
             isOneToOne: false;
             referencedRelation: "mira_workflows";
-            referencedColumns: ["id"];
+            referencedColumns: ["user_id", "id"];
           },
           {
-            foreignKeyName: "mira_workflow_nodes_workflow_id_fkey";
-            columns: ["workflow_id"];
+            foreignKeyName: "mira_workflow_nodes_user_id_workflow_id_fkey";
+            columns: ["user_id", "workflow_id"];
             isOneToOne: false;
             referencedRelation: "workflows";
-            referencedColumns: ["id"];
+            referencedColumns: ["user_id", "id"];
           },
         ];
       };

@@ -27,7 +27,8 @@ create table public.mira_workflows (
   limits jsonb not null default '{}' check (jsonb_typeof(limits) = 'object'),
   metadata jsonb not null default '{}' check (jsonb_typeof(metadata) = 'object'),
   created_at timestamptz not null default now(),
-  updated_at timestamptz not null default now()
+  updated_at timestamptz not null default now(),
+  unique (user_id, id)
 );
 create index mira_workflows_user_id_updated_at_idx on public.mira_workflows (user_id, updated_at desc);
 comment on table public.mira_workflows is
@@ -45,7 +46,8 @@ comment on column public.mira_workflows.metadata is 'The author''s own notes, fo
 
 create table public.mira_workflow_nodes (
   id uuid primary key default gen_random_uuid(),
-  workflow_id uuid not null references public.mira_workflows (id) on delete cascade,
+  user_id uuid not null default auth.uid() references auth.users (id) on delete cascade,
+  workflow_id uuid not null,
   type text not null check (type in
     ('start', 'llm', 'tool', 'router', 'end', 'human', 'wait', 'map', 'subworkflow')),
   name text not null check (char_length(name) between 1 and 120),
@@ -53,18 +55,25 @@ create table public.mira_workflow_nodes (
     check (jsonb_typeof(config) = 'object' and pg_column_size(config) <= 262144),
   position_x int not null default 0,
   position_y int not null default 0,
-  unique (workflow_id, id)
+  unique (workflow_id, id),
+  foreign key (user_id, workflow_id) references public.mira_workflows (user_id, id)
+    on update cascade on delete cascade
 );
+create index mira_workflow_nodes_user_id_workflow_id_idx on public.mira_workflow_nodes (user_id, workflow_id);
 comment on table public.mira_workflow_nodes is 'The nodes of a draft graph.';
+comment on column public.mira_workflow_nodes.user_id is 'Whose workflow it is; follows the workflow.';
 comment on column public.mira_workflow_nodes.config is
   'What the node does: prompt templates, tool and arguments, conditions, output_key, retry, timeout_ms, join.';
 
 create table public.mira_workflow_edges (
   id uuid primary key default gen_random_uuid(),
-  workflow_id uuid not null references public.mira_workflows (id) on delete cascade,
+  user_id uuid not null default auth.uid() references auth.users (id) on delete cascade,
+  workflow_id uuid not null,
   source_node_id uuid not null,
   target_node_id uuid not null,
   condition_label text check (char_length(condition_label) between 1 and 120),
+  foreign key (user_id, workflow_id) references public.mira_workflows (user_id, id)
+    on update cascade on delete cascade,
   foreign key (workflow_id, source_node_id)
     references public.mira_workflow_nodes (workflow_id, id) on delete cascade,
   foreign key (workflow_id, target_node_id)
@@ -74,8 +83,10 @@ create index mira_workflow_edges_workflow_id_source_node_id_idx
   on public.mira_workflow_edges (workflow_id, source_node_id);
 create index mira_workflow_edges_workflow_id_target_node_id_idx
   on public.mira_workflow_edges (workflow_id, target_node_id);
+create index mira_workflow_edges_user_id_workflow_id_idx on public.mira_workflow_edges (user_id, workflow_id);
 comment on table public.mira_workflow_edges is
   'The edges of a draft graph. Composite keys keep both ends in the edge''s own workflow.';
+comment on column public.mira_workflow_edges.user_id is 'Whose workflow it is; follows the workflow.';
 comment on column public.mira_workflow_edges.condition_label is
   'Which router decision takes this edge; "error" and "timeout" are taken when a step finally fails or expires.';
 
@@ -91,6 +102,7 @@ create table public.mira_tool_definitions (
   created_at timestamptz not null default now(),
   updated_at timestamptz not null default now()
 );
+create index mira_tool_definitions_created_at_idx on public.mira_tool_definitions (created_at desc) where is_enabled;
 comment on table public.mira_tool_definitions is
   'The tools a graph may name. Operator-owned: a tool is a capability of the server, so people read the enabled ones and write none.';
 comment on column public.mira_tool_definitions.schema is 'JSON Schema of the arguments.';
@@ -312,6 +324,21 @@ create view public.workflow_history with (security_invoker = true) as
   from public.workflow_executions e left join public.mira_workflows w on w.id = e.workflow_id;
 comment on view public.workflow_history is 'Your runs, past and present (seed 004).';
 
+-- so that a policy compares a column of the row, which an index holds, and looks up no other table
+create function private.follow_workflow_owner() returns trigger
+language plpgsql set search_path = '' as $$
+begin
+  new.user_id := (select w.user_id from public.mira_workflows w where w.id = new.workflow_id);
+  return new;
+end $$;
+comment on function private.follow_workflow_owner() is
+  'Trigger: a node or an edge belongs to whom its workflow belongs; to nobody, and is refused, when the writer cannot see that.';
+revoke all on function private.follow_workflow_owner() from public, anon, authenticated;
+create trigger mira_workflow_nodes_owner before insert or update of workflow_id, user_id on public.mira_workflow_nodes
+  for each row execute function private.follow_workflow_owner();
+create trigger mira_workflow_edges_owner before insert or update of workflow_id, user_id on public.mira_workflow_edges
+  for each row execute function private.follow_workflow_owner();
+
 create trigger mira_workflows_updated_at before update on public.mira_workflows
   for each row execute function private.set_updated_at();
 create trigger mira_tool_definitions_updated_at before update on public.mira_tool_definitions
@@ -340,7 +367,10 @@ grant insert (id, user_id, name, description, is_active, reducers, input_schema,
   on public.mira_workflows to authenticated;
 grant update (name, description, is_active, reducers, input_schema, limits, metadata)
   on public.mira_workflows to authenticated;
-grant select, insert, delete on public.mira_workflow_nodes, public.mira_workflow_edges to authenticated;
+grant select, delete on public.mira_workflow_nodes, public.mira_workflow_edges to authenticated;
+grant insert (id, workflow_id, type, name, config, position_x, position_y) on public.mira_workflow_nodes to authenticated;
+grant insert (id, workflow_id, source_node_id, target_node_id, condition_label)
+  on public.mira_workflow_edges to authenticated;
 grant update (type, name, config, position_x, position_y) on public.mira_workflow_nodes to authenticated;
 grant update (source_node_id, target_node_id, condition_label) on public.mira_workflow_edges to authenticated;
 grant select on public.mira_tool_definitions, public.workflow_executions, public.mira_workflow_state,
@@ -361,24 +391,24 @@ create policy mira_workflows_delete_own on public.mira_workflows for delete to a
   using (user_id = (select auth.uid()));
 
 create policy mira_workflow_nodes_select_own on public.mira_workflow_nodes for select to authenticated
-  using (workflow_id in (select w.id from public.mira_workflows w where w.user_id = (select auth.uid())));
+  using (user_id = (select auth.uid()));
 create policy mira_workflow_nodes_insert_own on public.mira_workflow_nodes for insert to authenticated
-  with check (workflow_id in (select w.id from public.mira_workflows w where w.user_id = (select auth.uid())));
+  with check (user_id = (select auth.uid()));
 create policy mira_workflow_nodes_update_own on public.mira_workflow_nodes for update to authenticated
-  using (workflow_id in (select w.id from public.mira_workflows w where w.user_id = (select auth.uid())))
-  with check (workflow_id in (select w.id from public.mira_workflows w where w.user_id = (select auth.uid())));
+  using (user_id = (select auth.uid()))
+  with check (user_id = (select auth.uid()));
 create policy mira_workflow_nodes_delete_own on public.mira_workflow_nodes for delete to authenticated
-  using (workflow_id in (select w.id from public.mira_workflows w where w.user_id = (select auth.uid())));
+  using (user_id = (select auth.uid()));
 
 create policy mira_workflow_edges_select_own on public.mira_workflow_edges for select to authenticated
-  using (workflow_id in (select w.id from public.mira_workflows w where w.user_id = (select auth.uid())));
+  using (user_id = (select auth.uid()));
 create policy mira_workflow_edges_insert_own on public.mira_workflow_edges for insert to authenticated
-  with check (workflow_id in (select w.id from public.mira_workflows w where w.user_id = (select auth.uid())));
+  with check (user_id = (select auth.uid()));
 create policy mira_workflow_edges_update_own on public.mira_workflow_edges for update to authenticated
-  using (workflow_id in (select w.id from public.mira_workflows w where w.user_id = (select auth.uid())))
-  with check (workflow_id in (select w.id from public.mira_workflows w where w.user_id = (select auth.uid())));
+  using (user_id = (select auth.uid()))
+  with check (user_id = (select auth.uid()));
 create policy mira_workflow_edges_delete_own on public.mira_workflow_edges for delete to authenticated
-  using (workflow_id in (select w.id from public.mira_workflows w where w.user_id = (select auth.uid())));
+  using (user_id = (select auth.uid()));
 
 create policy mira_tool_definitions_select_enabled on public.mira_tool_definitions for select to authenticated
   using (is_enabled);
