@@ -45,8 +45,12 @@ comment on column public.leads.assigned_to is 'Whose desk it is on; null while n
 comment on column public.leads.source is 'Where the lead came from, such as a campaign or a page.';
 
 create index if not exists leads_assigned_to_created_at_idx on public.leads (assigned_to, created_at desc, id desc);
-create index if not exists leads_status_created_at_idx on public.leads (status, created_at desc, id desc);
-create index if not exists leads_created_at_idx on public.leads (created_at desc, id desc);
+-- For those who list the whole house, and say so by this condition. Without it the planner would walk
+-- everybody's leads, newest first, to find the few of one desk, or to learn that there are none.
+create index if not exists leads_status_created_at_idx on public.leads (status, created_at desc, id desc)
+  where created_at > '-infinity';
+create index if not exists leads_created_at_idx on public.leads (created_at desc, id desc)
+  where created_at > '-infinity';
 create index if not exists leads_email_idx on public.leads (lower(email));
 create index if not exists leads_services_interested_idx on public.leads using gin (services_interested);
 create index if not exists leads_metadata_idx on public.leads using gin (metadata jsonb_path_ops);

@@ -69,7 +69,8 @@ begin
       limit 10001) found);
   end if;
   return query select l.* from public.leads l
-    where l.created_at >= coalesce(p_from, '-infinity') and l.created_at < coalesce(p_to, 'infinity')
+    where l.created_at > '-infinity' -- all of them: see the indexes
+      and l.created_at >= coalesce(p_from, '-infinity') and l.created_at < coalesce(p_to, 'infinity')
       and (v_before is null or (l.created_at, l.id)
         < (v_before, coalesce(p_before_id, '00000000-0000-0000-0000-000000000000')))
       and (p_status is null or l.status = p_status)

@@ -51,7 +51,8 @@ create index idx_mira_events_user on public.mira_behavioral_events (user_id, ing
 create index idx_mira_events_session on public.mira_behavioral_events (session_id, occurred_at);
 -- for retention. Rows arrive in time order, but new ones fill the pages that old ones left: a block-range
 -- index then sends every night's delete through all that is kept, to find one day
-create index idx_mira_events_created on public.mira_behavioral_events (created_at);
+-- (the condition keeps it for retention, which names it: a list by time would walk everybody's events)
+create index idx_mira_events_created on public.mira_behavioral_events (created_at) where created_at > '-infinity';
 
 alter table public.mira_behavioral_events enable row level security;
 revoke all on public.mira_behavioral_events from public, anon, authenticated;

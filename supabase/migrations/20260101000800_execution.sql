@@ -357,7 +357,8 @@ comment on column public.tool_executions.duration_ms is 'From start to end, in m
 comment on column public.tool_executions.attempt is 'Which try this is, from 1.';
 
 create index tool_executions_user_id_created_at_idx on public.tool_executions (user_id, created_at);
-create index tool_executions_created_at_idx on public.tool_executions (created_at);
+-- for trim_record, which names the condition; a person's list would walk everybody's calls
+create index tool_executions_created_at_idx on public.tool_executions (created_at) where created_at > '-infinity';
 create index tool_executions_run_id_idx on public.tool_executions (run_id);
 create index tool_executions_user_id_task_id_idx on public.tool_executions (user_id, task_id)
   where task_id is not null;

@@ -318,7 +318,7 @@ declare
 begin
   delete from public.tool_executions t where t.ctid = any (array(
     select o.ctid from public.tool_executions o
-    where o.created_at < pg_catalog.now() - interval '90 days' order by o.created_at limit p_limit));
+    where o.created_at > '-infinity' and o.created_at < pg_catalog.now() - interval '90 days' order by o.created_at limit p_limit));
   get diagnostics v_tools = row_count;
   delete from public.cli_sessions s where s.id in (select o.id from public.cli_sessions o
     where o.status <> 'active' and o.updated_at < pg_catalog.now() - interval '30 days' limit p_limit);

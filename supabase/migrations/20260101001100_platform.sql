@@ -213,9 +213,10 @@ begin
     table_name := v_rule.table_name;
     deleted := 0;
     for i in 1 .. p_max_batches loop
-      -- by physical address and skip locked: never waits for, nor scans, the live part twice
+      -- by physical address and skip locked: never waits for, nor scans, the live part twice;
+      -- '-infinity' is the condition of indexes that are for retention alone
       execute pg_catalog.format(
-        'delete from %1$s where ctid = any (array(select ctid from %1$s where %2$I < now() - $1 and (%3$s) limit $2 for update skip locked))',
+        'delete from %1$s where ctid = any (array(select ctid from %1$s where %2$I > ''-infinity'' and %2$I < now() - $1 and (%3$s) limit $2 for update skip locked))',
         v_rule.table_name::pg_catalog.regclass, v_rule.time_column, v_rule.condition)
       using v_rule.keep, p_batch;
       get diagnostics v_count = row_count;
