@@ -106,6 +106,7 @@ comment on column public.user_tokens.status is
   'What was decided about the token. oauth_tokens.status adds what time decides: expiring and expired.';
 comment on column public.user_tokens.status_reason is 'Why it needs a new sign-in, as a code: invalid_grant.';
 create index if not exists user_tokens_user_id_data_key_id_idx on public.user_tokens (user_id, data_key_id);
+create index if not exists user_tokens_user_id_created_at_idx on public.user_tokens (user_id, created_at desc);
 create index if not exists user_tokens_refresh_due_at_idx on public.user_tokens (refresh_due_at)
   where status = 'active' and has_refresh_token;
 
@@ -158,6 +159,7 @@ comment on column public.api_keys.key_hash is
   'HMAC of the key under a key of this person alone: equal hashes of one person mean equal keys, and nothing across people.';
 comment on column public.api_keys.metadata is
   'Checked settings that go with the key: base_url, endpoint_id, agent_name, … base_url is authenticated with the ciphertext.';
+create index if not exists api_keys_user_id_created_at_idx on public.api_keys (user_id, created_at desc);
 create index if not exists api_keys_user_id_data_key_id_idx on public.api_keys (user_id, data_key_id);
 
 -- ---------------------------------------------------------------------------------------------------
