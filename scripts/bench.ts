@@ -3,7 +3,7 @@
 import { parseArgs } from "node:util";
 import type { Bench, BenchRow } from "./bench/types.ts";
 
-const AREAS = ["ingest", "recall", "engine", "learn", "vault", "record", "access"];
+const AREAS = ["ingest", "recall", "engine", "learn", "next", "vault", "record", "access"];
 
 const HELP = `deno task bench [area…] [options]
 

@@ -1,6 +1,6 @@
 /** Which symbol follows which, at which distance (a dependency graph with a memory for distance). */
 
-import type { Scores } from "./next_views.ts";
+import type { Scores } from "./next_experts.ts";
 
 const REACH = 8;
 /** Weight of a context symbol falls with its distance from now. */

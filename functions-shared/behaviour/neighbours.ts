@@ -1,6 +1,6 @@
 /** Sequences like this one, and what came after the shared part. */
 
-import type { Scores } from "./next_views.ts";
+import type { Scores } from "./next_experts.ts";
 
 /** Symbols of the context that are compared, and how their weight falls with age. */
 const CONTEXT = 8;
@@ -31,8 +31,12 @@ export class Neighbours {
     );
   }
 
-  /** Votes of the most similar sequences, with what came after the last shared symbol. */
-  scores(context: readonly number[]): Scores {
+  /**
+   * Votes of the most similar sequences, with what came after the last shared symbol.
+   *
+   * @param fading how a vote falls with distance; 1: all that came after, as in a set.
+   */
+  scores(context: readonly number[], fading = DISTANCE): Scores {
     const recent = context.slice(-CONTEXT);
     const weights = new Map<number, number>();
     recent.forEach((symbol, i) =>
@@ -57,7 +61,7 @@ export class Neighbours {
       const vote = (similarity / most) ** SHARPNESS;
       for (let d = 1; d <= AHEAD && last + d < sequence.length; d++) {
         const symbol = sequence[last + d]!;
-        scores.set(symbol, (scores.get(symbol) ?? 0) + vote * DISTANCE ** (d - 1));
+        scores.set(symbol, (scores.get(symbol) ?? 0) + vote * fading ** (d - 1));
       }
     }
     return scores;

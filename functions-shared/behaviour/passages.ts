@@ -1,6 +1,6 @@
 /** Passages like this one: places in the history where most of the context has just been. */
 
-import type { Scores } from "./next_views.ts";
+import type { Scores } from "./next_experts.ts";
 
 /** Symbols of the context that may anchor a passage, and how much less an older one is worth. */
 const ANCHORS = 3;

@@ -5,11 +5,9 @@
 
 import { digestSessions } from "../../functions-shared/behaviour/digest.ts";
 import { learn } from "../../functions-shared/behaviour/learn.ts";
-import { trainNext } from "../../functions-shared/behaviour/predict_next.ts";
 import { seededRandom } from "../../functions-shared/behaviour/statistics.ts";
 import type { BehaviourEvent } from "../../functions-shared/behaviour/types.ts";
 import { startStack, type TestStack, type TestUser } from "../../supabase/tests/support/stack.ts";
-import { recordedBatches } from "../sample/replay.ts";
 import type { Bench } from "./types.ts";
 
 const OLD = [1_000, 10_000, 100_000];
@@ -20,12 +18,6 @@ const ROUNDS = 7;
 export const bench: Bench = async ({ dbUrl, log }) => {
   const rate = core();
   log(`core: ${Math.round(rate).toLocaleString("en")} events/s`);
-
-  const [ours, markov] = await nextAction();
-  log(
-    `next action on the sample log, held out: ${(100 * ours).toFixed(1)} % right, ` +
-      `first-order Markov chain ${(100 * markov).toFixed(1)} %`,
-  );
 
   if (dbUrl !== undefined) Deno.env.set("MIRA_TEST_DB_URL", dbUrl);
   const stack = await startStack();
@@ -112,41 +104,6 @@ function core(): number {
     if (round >= 2) rates.push(events.length / (took / 1000));
   }
   return median(rates);
-}
-
-/** Share of right first guesses per person, five folds: ours and a first-order Markov chain's. */
-async function nextAction(): Promise<[ours: number, markov: number]> {
-  const people = new Map<string, BehaviourEvent[]>();
-  for (const { user, events } of await recordedBatches(new Date())) {
-    const list = people.get(user) ?? [];
-    for (const event of events) list.push({ ...event, at: Date.parse(event.occurred_at!) });
-    people.set(user, list);
-  }
-  let asked = 0, ours = 0, markov = 0;
-  for (const events of people.values()) {
-    const sessions = digestSessions(events).map((digest) => digest.tokens);
-    for (let fold = 0; fold < 5; fold++) {
-      const known = sessions.filter((_, i) => i % 5 !== fold);
-      const predictor = trainNext(known, { horizon: 1 });
-      const follows = new Map<string, Map<string, number>>();
-      for (const session of known) {
-        for (let i = 1; i < session.length; i++) {
-          const counts = follows.get(session[i - 1]!) ?? new Map<string, number>();
-          counts.set(session[i]!, (counts.get(session[i]!) ?? 0) + 1);
-          follows.set(session[i - 1]!, counts);
-        }
-      }
-      for (const session of sessions.filter((_, i) => i % 5 === fold)) {
-        for (let i = 1; i < session.length; i++) {
-          asked++;
-          if (predictor.next(session.slice(0, i), 1)[0]?.symbol === session[i]) ours++;
-          const counts = [...follows.get(session[i - 1]!) ?? []].sort((a, b) => b[1] - a[1]);
-          if (counts[0]?.[0] === session[i]) markov++;
-        }
-      }
-    }
-  }
-  return [ours / asked, markov / asked];
 }
 
 /** Puts events of the past straight into the table, as track-event would have left them. */

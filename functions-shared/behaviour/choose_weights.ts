@@ -1,0 +1,57 @@
+/** Which experts to trust on a history: asked of the history itself. */
+
+import { learnWeights, type Question, type Weights } from "./log_linear.ts";
+import { CONTEXT, Experts, FEATURES } from "./next_experts.ts";
+import { ORDERS } from "./suffix_match.ts";
+import { hash } from "./statistics.ts";
+
+/** Before anything is known: every order and expert a little, no opinion about repeats. */
+const START = Array.from(
+  { length: FEATURES },
+  (_, f) => f <= ORDERS ? 0.7 : f <= ORDERS + 4 ? 0.2 : 0,
+);
+/** Parts a small history is cut into: each is asked about once, by experts that know the others. */
+const PARTS = 4;
+
+/**
+ * Trains experts on a part of the history and asks them about the rest.
+ *
+ * @param horizon an answer is right if it comes within this many steps.
+ * @param questions at most this many; fewer is faster.
+ */
+export function chooseWeights(
+  sequences: readonly Int32Array[],
+  symbols: number,
+  horizon: number,
+  questions: number,
+): Weights {
+  const asked: Question[] = [];
+  const usable = sequences.flatMap((sequence, i) => sequence.length > 1 ? [i] : [])
+    .sort((a, b) => hash(String(a)) - hash(String(b)) || a - b);
+  const perSequence = 4;
+  const size = Math.ceil(Math.min(usable.length / PARTS, questions / perSequence));
+  for (let part = 0; part < PARTS && asked.length < questions && usable.length > 1; part++) {
+    const held = new Set(usable.slice(part * size, (part + 1) * size));
+    const experts = new Experts(sequences.filter((_, i) => !held.has(i)), symbols);
+    for (const i of held) {
+      const sequence = sequences[i]!;
+      for (const at of places(sequence.length, perSequence, i)) {
+        const evidence = experts.ask([...sequence.subarray(Math.max(0, at - CONTEXT), at)]);
+        const after = sequence.subarray(at, at + horizon);
+        const right = [...new Set(after)].map((symbol) => evidence.candidates.indexOf(symbol))
+          .filter((c) => c >= 0);
+        asked.push({ evidence, right });
+      }
+    }
+  }
+  return learnWeights(asked, START);
+}
+
+/** Where to ask in a sequence: its end, and places spread by chance that depends on its number. */
+function places(length: number, wanted: number, seed: number): number[] {
+  const chosen = new Set([length - 1]);
+  for (let q = 0; q < 2 * wanted && chosen.size < Math.min(wanted, length - 1); q++) {
+    chosen.add(1 + hash(`${seed} ${q}`) % (length - 1));
+  }
+  return [...chosen];
+}
