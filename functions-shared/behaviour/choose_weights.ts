@@ -10,6 +10,8 @@ const START = Array.from(
   { length: FEATURES },
   (_, f) => f <= ORDERS ? 0.7 : f <= ORDERS + 4 ? 0.2 : 0,
 );
+/** Questions about one sequence. */
+const PER_SEQUENCE = 3;
 /** Parts a small history is cut into: each is asked about once, by experts that know the others. */
 const PARTS = 4;
 
@@ -28,14 +30,13 @@ export function chooseWeights(
   const asked: Question[] = [];
   const usable = sequences.flatMap((sequence, i) => sequence.length > 1 ? [i] : [])
     .sort((a, b) => hash(String(a)) - hash(String(b)) || a - b);
-  const perSequence = 4;
-  const size = Math.ceil(Math.min(usable.length / PARTS, questions / perSequence));
+  const size = Math.ceil(Math.min(usable.length / PARTS, questions / PER_SEQUENCE));
   for (let part = 0; part < PARTS && asked.length < questions && usable.length > 1; part++) {
     const held = new Set(usable.slice(part * size, (part + 1) * size));
     const experts = new Experts(sequences.filter((_, i) => !held.has(i)), symbols);
     for (const i of held) {
       const sequence = sequences[i]!;
-      for (const at of places(sequence.length, perSequence, i)) {
+      for (const at of places(sequence.length, PER_SEQUENCE, horizon, i)) {
         const evidence = experts.ask([...sequence.subarray(Math.max(0, at - CONTEXT), at)]);
         const after = sequence.subarray(at, at + horizon);
         const right = [...new Set(after)].map((symbol) => evidence.candidates.indexOf(symbol))
@@ -47,9 +48,9 @@ export function chooseWeights(
   return learnWeights(asked, START);
 }
 
-/** Where to ask in a sequence: its end, and places spread by chance that depends on its number. */
-function places(length: number, wanted: number, seed: number): number[] {
-  const chosen = new Set([length - 1]);
+/** Where to ask in a sequence: as near its end as `horizon` allows, and places spread by chance that depends on its number. */
+function places(length: number, wanted: number, horizon: number, seed: number): number[] {
+  const chosen = new Set([Math.max(1, length - horizon)]);
   for (let q = 0; q < 2 * wanted && chosen.size < Math.min(wanted, length - 1); q++) {
     chosen.add(1 + hash(`${seed} ${q}`) % (length - 1));
   }

@@ -113,11 +113,13 @@ create table private.learner_sessions (
   until_at timestamptz not null,
   events int not null,
   digest jsonb not null,
+  counted boolean not null default false,
   primary key (user_id, session_id, started_at)
 );
 comment on table private.learner_sessions is
   'One row per session without a pause of 30 minutes: all the learner needs of it. The newest 400 of a user are kept.';
 comment on column private.learner_sessions.until_at is 'Its last event; later than the digest says when the session was too long to read.';
+comment on column private.learner_sessions.counted is 'Whether its actions are in the counters of what comes next (next_actions).';
 create index learner_sessions_started_at_idx on private.learner_sessions (user_id, started_at desc);
 
 create table private.learner_population (
@@ -430,6 +432,9 @@ declare
   v_result jsonb := '{"learned": {"struggle": 0, "preference": 0, "workflow_habit": 0}, "retired": 0}';
   v_before jsonb;
   v_more boolean;
+  v_uncounted jsonb;
+  v_dropped jsonb;
+  v_counted jsonb := '[]';
 begin
   -- ingestion's lock: no event of this user can arrive between the last look at the head and the end
   perform pg_advisory_xact_lock(hashtextextended(p_user_id::text, 20260101));
@@ -439,10 +444,13 @@ begin
       detail = 'Another learner has taken this user over.';
   end if;
 
-  delete from private.learner_sessions s
-  using jsonb_to_recordset(p_ranges) as r (session_id uuid, "from" timestamptz, "to" timestamptz)
-  where s.user_id = p_user_id and s.session_id = r.session_id
-    and s.started_at <= r."to" + interval '1 millisecond' and s.until_at >= r."from" - interval '1 millisecond';
+  with replaced as (
+    delete from private.learner_sessions s
+    using jsonb_to_recordset(p_ranges) as r (session_id uuid, "from" timestamptz, "to" timestamptz)
+    where s.user_id = p_user_id and s.session_id = r.session_id
+      and s.started_at <= r."to" + interval '1 millisecond' and s.until_at >= r."from" - interval '1 millisecond'
+    returning s.counted, s.digest)
+  select coalesce(jsonb_agg(r.digest -> 'tokens') filter (where r.counted), '[]') into v_uncounted from replaced r;
   insert into private.learner_sessions (user_id, session_id, started_at, until_at, events, digest)
   select p_user_id, d.session_id, to_timestamp(d.start / 1000.0),
     -- a session too long to read whole still covers all its time
@@ -457,14 +465,26 @@ begin
 
   if p_patterns is not null then
     v_result := private.merge_patterns(p_user_id, p_patterns);
-    delete from private.learner_sessions s
-    where s.user_id = p_user_id and s.started_at < (
-      select k.started_at from private.learner_sessions k
-      where k.user_id = p_user_id order by k.started_at desc offset 399 limit 1);
+    with dropped as (
+      delete from private.learner_sessions s
+      where s.user_id = p_user_id and s.started_at < (
+        select k.started_at from private.learner_sessions k
+        where k.user_id = p_user_id order by k.started_at desc offset 399 limit 1)
+      returning s.counted, s.digest)
+    select coalesce(jsonb_agg(d.digest -> 'tokens') filter (where d.counted), '[]') into v_dropped from dropped d;
+    v_uncounted := v_uncounted || v_dropped;
+    with fresh as (
+      update private.learner_sessions s set counted = true
+      where s.user_id = p_user_id and not s.counted
+      returning s.digest)
+    select coalesce(jsonb_agg(f.digest -> 'tokens'), '[]') into v_counted from fresh f;
     select s.contribution into v_before from private.learner_state s where s.user_id = p_user_id;
     if v_before is distinct from p_contribution then
       perform private.change_population(v_before, p_contribution);
     end if;
+  end if;
+  if v_uncounted <> v_counted then
+    perform private.count_next(p_user_id, v_uncounted, v_counted);
   end if;
   update private.learner_state s
   set watermark = p_watermark, contribution = coalesce(p_contribution, s.contribution),
@@ -496,6 +516,7 @@ create function private.reset_learning(p_user_id uuid) returns void
 language plpgsql set search_path = '' as $$
 begin
   perform pg_advisory_xact_lock(hashtextextended(p_user_id::text, 20260101));
+  delete from private.next_actions a where a.user_id = p_user_id;
   delete from private.learner_sessions s where s.user_id = p_user_id;
   update private.learner_state s set watermark = 0 where s.user_id = p_user_id;
   insert into private.learner_queue (user_id)
@@ -506,35 +527,6 @@ comment on function private.reset_learning(uuid) is
   'Forgets how far a user was learned: the next rounds read everything again. For a new algorithm, or to check that both ways give the same.';
 
 -- what readers ask ---------------------------------------------------------------------------------
-
-create function private.read_next(p_user_id uuid, p_session_id uuid) returns json
-language sql stable set search_path = '' as $$
-  select json_build_object(
-    'history', coalesce((
-      select json_agg(h.tokens order by h.started_at, h.session_id) from (
-        select s.started_at, s.session_id, s.digest -> 'tokens' as tokens
-        from private.learner_sessions s
-        where s.user_id = p_user_id and s.session_id <> p_session_id
-        order by s.started_at desc, s.session_id desc
-        limit 200) h), '[]'),
-    'live', coalesce((
-      select json_agg(json_build_array(l.event_id, l.session_id, l.event_type, l.module, l.page, l.target,
-        (extract(epoch from l.occurred_at) * 1000)::bigint,
-        case when l.occurred_at = l.received_at then l.ingest_seq end,
-        case when l.payload ? 'form' then jsonb_build_object('form', left(l.payload ->> 'form', 200)) end))
-      from (
-        select * from public.mira_behavioral_events e
-        where e.session_id = p_session_id and e.user_id = p_user_id
-        order by e.occurred_at desc, e.ingest_seq desc
-        limit 100) l), '[]'),
-    'habits', coalesce((
-      select json_agg(json_build_object('id', t.id, 'confidence', t.confidence, 'sequence', t.metadata -> 'sequence')
-        order by t.confidence desc, t.id)
-      from public.mira_learned_patterns t
-      where t.user_id = p_user_id and t.pattern_type = 'workflow_habit' and t.status in ('active', 'pinned')), '[]'))
-$$;
-comment on function private.read_next(uuid, uuid) is
-  'What predicting the next action of a live session needs: earlier sessions, the session so far, habits.';
 
 create function private.rank_struggles(p_module text, p_limit int)
 returns table (module text, kind text, page text, target text, users bigint, sessions bigint, confidence double precision)
@@ -604,10 +596,6 @@ create function public.mira_reset_learning(p_user_id uuid) returns void
 language sql set search_path = '' as $$ select private.reset_learning(p_user_id) $$;
 comment on function public.mira_reset_learning(uuid) is 'Server only. As private.reset_learning.';
 
-create function public.mira_read_next(p_user_id uuid, p_session_id uuid) returns json
-language sql stable set search_path = '' as $$ select private.read_next(p_user_id, p_session_id) $$;
-comment on function public.mira_read_next(uuid, uuid) is 'Server only. As private.read_next.';
-
 create function public.mira_rank_struggles(p_module text default null, p_limit int default 50)
 returns table (module text, kind text, page text, target text, users bigint, sessions bigint, confidence double precision)
 language sql stable set search_path = '' as $$ select * from private.rank_struggles(p_module, p_limit) $$;
@@ -626,9 +614,9 @@ begin
     select p.oid::regprocedure from pg_catalog.pg_proc p
     where p.pronamespace in ('public'::regnamespace, 'private'::regnamespace) and p.proname = any ('{
       queue_learning,change_population,leave_population,read_population,begin_learning,habit_confidence,
-      likeness,merge_patterns,commit_learning,has_learning,reset_learning,read_next,rank_struggles,
+      likeness,merge_patterns,commit_learning,has_learning,reset_learning,rank_struggles,
       choose_pattern_status,mira_begin_learning,mira_commit_learning,mira_read_population,
-      mira_has_learning,mira_reset_learning,mira_read_next,mira_rank_struggles}'::text[])
+      mira_has_learning,mira_reset_learning,mira_rank_struggles}'::text[])
   loop
     execute format('revoke all on function %s from public, anon, authenticated', v_function);
     execute format('grant execute on function %s to service_role', v_function);
