@@ -3,7 +3,10 @@
 import type { Corpus } from "./corpus.ts";
 import { type Grown, nearlyAll } from "./occurrences.ts";
 import type { HabitSettings } from "./settings.ts";
-import { tailBinomial } from "./statistics.ts";
+import { tailBinomial, tailOfTrials } from "./statistics.ts";
+
+/** Up to so many units the chance is computed exactly; of more, its bound is good enough and cheap. */
+const FEW = 30;
 
 /** A step that could be put before step `slot` (0: in front; length: at the end). */
 export interface Extension {
@@ -96,12 +99,12 @@ function chanceOf<S>(
   reach: number,
 ): number {
   const width = corpus.symbols.length, steps = grown.pattern.length;
-  let mean = 0, units = 0, miss = 1, unit = -1;
+  const chances: number[] = [];
+  let miss = 1, unit = -1;
   grown.occurrences.forEach(({ sequence: s, positions }, o) => {
     const own = corpus.perOccurrence ? o : corpus.group[s]!;
     if (own !== unit) {
-      if (units > 0) mean += 1 - miss;
-      units++;
+      if (unit !== -1) chances.push(1 - miss);
       miss = 1;
       unit = own;
     }
@@ -115,6 +118,8 @@ function chanceOf<S>(
     const rate = others / Math.max(1, length - steps);
     miss *= Math.pow(1 - Math.min(1, rate), room);
   });
-  mean += 1 - miss;
-  return tailBinomial(seen, units, mean);
+  chances.push(1 - miss);
+  return chances.length <= FEW
+    ? tailOfTrials(seen, chances)
+    : tailBinomial(seen, chances.length, chances.reduce((a, b) => a + b, 0));
 }

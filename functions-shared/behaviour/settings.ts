@@ -175,7 +175,7 @@ export const defaults: Settings = {
     minDays: 2,
     closure: 0.9,
     alpha: 0.01,
-    extensionAlpha: 1e-3,
+    extensionAlpha: 5e-3,
     shuffles: 20,
     shuffleZ: 4,
     minLift: 1.5,

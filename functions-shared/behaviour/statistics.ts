@@ -38,6 +38,24 @@ export function tailBinomial(k: number, n: number, mu: number): number {
   return -n * (q * Math.log(q / p) + (q < 1 ? (1 - q) * Math.log((1 - q) / (1 - p)) : 0));
 }
 
+/**
+ * Natural logarithm of P(X >= k), exactly, for independent yes/no trials with these chances (Poisson
+ * binomial distribution, by adding one trial after the other; Hong 2013). For few trials, where the
+ * bound above gives a factor away.
+ */
+export function tailOfTrials(k: number, chances: readonly number[]): number {
+  if (k > chances.length) return -Infinity;
+  const upTo = new Float64Array(k + 1);
+  upTo[0] = 1;
+  for (const chance of chances) {
+    // the last place gathers everything from k on
+    upTo[k]! += upTo[k - 1]! * chance;
+    for (let i = k - 1; i > 0; i--) upTo[i] = upTo[i]! * (1 - chance) + upTo[i - 1]! * chance;
+    upTo[0]! *= 1 - chance;
+  }
+  return Math.log(upTo[k]!);
+}
+
 /** The same for a count without an upper end (Poisson; Chernoff's bound). */
 export function tailPoisson(k: number, mu: number): number {
   if (k <= mu) return 0;
