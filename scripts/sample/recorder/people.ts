@@ -14,29 +14,85 @@ const WEEKS = 5;
 const weekdays = (weeks: number, ...which: number[]) =>
   Array.from({ length: weeks }, (_, week) => which.map((day) => week * 7 + day)).flat();
 
+/*
+ * What all of them have in common with people at a desk: the same few controls serve every task (the
+ * list, the search, a row), nobody does one task only, steps that can go either way do, something
+ * comes in between, and not everything begun is finished.
+ */
+
+/** Somebody rings: find them, open them, note the call or not. */
+async function answerCall(hand: Hand): Promise<void> {
+  await backToList(hand);
+  await hand.search(hand.chance.pick(["Sato", "Granite", "Novak", "Fathom", "Berg"]));
+  if (await hand.page.locator("[data-mira=lead-row]").count() === 0) return;
+  await hand.press("lead-row");
+  if (hand.chance.maybe(0.6)) await hand.press("log-call");
+  if (hand.chance.maybe(0.3)) {
+    await hand.choose("lead-status", hand.chance.pick(["contacted", "new"]));
+  }
+}
+
+/** A look at the figures. */
+async function glanceAtReports(hand: Hand): Promise<void> {
+  await hand.press("nav-reports");
+  if (hand.chance.maybe(0.4)) await hand.choose("range", hand.chance.pick(["month", "year"]));
+  if (hand.chance.maybe(0.4)) await hand.press(hand.chance.pick(["by-source", "by-status"]));
+}
+
+/** A look through the list: narrowed, sorted, opened, in any order and not always all of it. */
+async function browse(hand: Hand): Promise<void> {
+  await backToList(hand);
+  for (let steps = hand.chance.between(1, 3); steps > 0; steps--) {
+    await hand.chance.pick([
+      () => hand.choose("status", hand.chance.pick(["new", "contacted", "qualified"])),
+      () => hand.choose("sort", hand.chance.pick(["score", "name"])),
+      () => hand.press("view-cards"),
+    ])();
+  }
+  if (hand.chance.maybe(0.6)) await openLead(hand, 4);
+}
+
+/** With a chance of `share`, something else for a moment; then back to where it came from. */
+async function interrupted(hand: Hand, share: number): Promise<void> {
+  if (!hand.chance.maybe(share)) return;
+  await hand.press("nav-reports");
+  if (hand.chance.maybe(0.5)) await hand.press("by-source");
+  await hand.page.goBack();
+  await hand.think(1, 4);
+}
+
+/** Before or after what they came for: one of the other things, on about every other visit. */
+async function somethingElse(hand: Hand, share = 0.5): Promise<void> {
+  if (!hand.chance.maybe(share)) return;
+  await hand.chance.pick([answerCall, answerCall, glanceAtReports, browse])(hand);
+}
+
 /** Ana's morning round: new leads, newest first, call, plan the next step, back. */
 const ana: Person = {
   name: "ana",
   days: weekdays(WEEKS, 0, 1, 2, 3, 4),
   hour: 8,
-  async visit(hand) {
-    if (hand.chance.maybe(0.25)) await hand.press("nav-reports");
-    if (hand.chance.maybe(0.25)) await hand.press("nav-leads");
+  async visit(hand, day) {
+    await somethingElse(hand, 0.4);
+    if (day % 7 === 4 && hand.chance.maybe(0.7)) return await glanceAtReports(hand);
     await backToList(hand);
     await hand.choose("status", "new");
     await hand.choose("sort", hand.chance.maybe(0.9) ? "newest" : "score");
     for (let round = hand.chance.between(1, 2); round > 0; round--) {
-      await hand.press("lead-row", hand.chance.between(0, 4));
+      await openLead(hand, 5);
+      await interrupted(hand, 0.15);
       await hand.press("log-call");
-      if (hand.chance.maybe(0.25)) await hand.press("log-call");
+      if (hand.chance.maybe(0.2)) await hand.press("log-call");
       await hand.choose("next-step", hand.chance.maybe(0.92) ? "call again" : "meeting");
-      if (hand.chance.maybe(0.2)) {
+      if (hand.chance.maybe(0.25)) {
         await hand.type("note", "Left a message, tries again tomorrow");
         await hand.page.getByRole("button", { name: "Save note" }).click();
         await hand.think();
       }
       await hand.press("back-to-list");
+      await interrupted(hand, 0.1);
     }
+    await somethingElse(hand);
   },
 };
 
@@ -46,11 +102,12 @@ const ben: Person = {
   days: weekdays(WEEKS, 0, 2, 3),
   hour: 11,
   async visit(hand) {
-    if (hand.chance.maybe(0.4)) await hand.press("lead-row", hand.chance.between(0, 6));
+    await somethingElse(hand, 0.6);
     await backToList(hand);
     await hand.press("new-lead");
     await hand.type("name", "Petra Vogel");
     await hand.type("company", "Vogel & Sohn");
+    if (hand.chance.maybe(0.2)) await hand.type("email", "petra@vogel.example");
     await hand.type("phone", "0171 5550123");
     await hand.press("save-lead");
     for (const attempt of ["0171-5550123", "01715550123"]) {
@@ -63,6 +120,7 @@ const ben: Person = {
       await hand.press("save-lead");
     }
     await hand.press("back-to-list");
+    await somethingElse(hand, 0.6);
   },
 };
 
@@ -72,8 +130,9 @@ const carla: Person = {
   days: weekdays(WEEKS, 0, 2, 3, 4),
   hour: 16,
   async visit(hand) {
-    if (hand.chance.maybe(0.3)) await hand.press("lead-row", hand.chance.between(0, 9));
-    await hand.press("nav-reports");
+    await somethingElse(hand);
+    if (hand.chance.maybe(0.15)) return await browse(hand);
+    if (!hand.page.url().endsWith("#/reports")) await hand.press("nav-reports");
     await hand.choose("range", hand.chance.maybe(0.85) ? "month" : "year");
     await hand.press("by-source");
     await hand.press("export-csv");
@@ -82,7 +141,7 @@ const carla: Person = {
       await hand.press("export-csv");
       if (hand.chance.maybe(0.5)) await hand.press("export-csv");
     }
-    if (hand.chance.maybe(0.3)) await hand.press("nav-leads");
+    await somethingElse(hand);
   },
 };
 
@@ -92,6 +151,8 @@ const dev: Person = {
   days: weekdays(WEEKS, 1, 2, 4),
   hour: 14,
   async visit(hand) {
+    if (hand.chance.maybe(0.3)) await browse(hand);
+    await backToList(hand);
     for (const word of ["offer march", "Lindt", "Reyes"].slice(hand.chance.between(0, 1))) {
       await hand.search(word);
     }
@@ -101,7 +162,7 @@ const dev: Person = {
       await hand.page.goBack();
       await hand.think(2, 4);
     }
-    if (hand.chance.maybe(0.3)) await hand.press("nav-reports");
+    await somethingElse(hand, 0.6);
   },
 };
 
@@ -111,6 +172,8 @@ const elif: Person = {
   days: weekdays(WEEKS, 0, 1, 3, 4),
   hour: 10,
   async visit(hand, day) {
+    if (hand.chance.maybe(0.3)) await answerCall(hand);
+    await backToList(hand);
     await hand.press(day < 21 ? "view-cards" : "view-table");
     await hand.choose("sort", "score");
     if (hand.chance.maybe(0.6)) {
@@ -118,9 +181,13 @@ const elif: Person = {
       await hand.think(3, 5);
     }
     if (hand.chance.maybe(0.35)) await hand.hammer("score-badge", hand.chance.between(3, 5), 1);
-    await hand.press("lead-row", hand.chance.between(0, 3));
-    if (hand.chance.maybe(0.5)) await hand.choose("lead-status", "contacted");
-    await hand.press("back-to-list");
+    for (let leads = hand.chance.between(1, 3); leads > 0; leads--) {
+      await openLead(hand, 4);
+      if (hand.chance.maybe(0.5)) await hand.choose("lead-status", "contacted");
+      if (hand.chance.maybe(0.3)) await hand.press("log-call");
+      await hand.press("back-to-list");
+    }
+    if (hand.chance.maybe(0.4)) await glanceAtReports(hand);
   },
 };
 
@@ -151,6 +218,13 @@ const noor: Person = {
     }
   },
 };
+
+/** Opens one of the first `most` leads of the list, if there is any. */
+async function openLead(hand: Hand, most: number): Promise<void> {
+  const rows = await hand.page.locator("[data-mira=lead-row]").count();
+  if (rows === 0) return await hand.press("nav-leads");
+  await hand.press("lead-row", hand.chance.between(0, Math.min(most, rows) - 1));
+}
 
 async function backToList(hand: Hand): Promise<void> {
   if (!hand.page.url().endsWith("#/leads")) await hand.press("nav-leads");

@@ -166,7 +166,7 @@ Deno.test("the sample's people: each one's routine, choice and trouble, and noth
   };
   includes(
     "ana",
-    /^habit status sort lead-row \S+ log-call next-step/,
+    /^habit (?:\S+ )?status sort lead-row \S+ log-call next-step/,
     "prefers filter=new",
     "prefers sort=newest",
     "prefers next-step=call again",
