@@ -18,8 +18,8 @@ export interface Question {
 const STEPS = 120;
 const PACE = 0.08;
 /** How firmly weights are held: those of everybody at their start, those of a situation at everybody's. */
-const HOLD = 0.5;
-const HOLD_SITUATION = 3;
+const HOLD = 2;
+const HOLD_SITUATION = 8;
 
 /** Weights: first those all situations share, then each situation's difference. */
 export type Weights = Float64Array;

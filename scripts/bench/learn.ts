@@ -5,6 +5,7 @@
 
 import { digestSessions } from "../../functions-shared/behaviour/digest.ts";
 import { learn } from "../../functions-shared/behaviour/learn.ts";
+import { trainNext } from "../../functions-shared/behaviour/predict_next.ts";
 import { seededRandom } from "../../functions-shared/behaviour/statistics.ts";
 import type { BehaviourEvent } from "../../functions-shared/behaviour/types.ts";
 import { startStack, type TestStack, type TestUser } from "../../supabase/tests/support/stack.ts";
@@ -14,7 +15,7 @@ const OLD = [1_000, 10_000, 100_000];
 const PER_SESSION = 20;
 const ROUNDS = 7;
 
-/** `learn.events_per_s`, `learn.incremental_vs_recompute`, `learn.nothing_new_ms`. */
+/** `learn.events_per_s`, `learn.incremental_vs_recompute`, `learn.nothing_new_ms`, `learn.next_ms`. */
 export const bench: Bench = async ({ dbUrl, log }) => {
   const rate = core();
   log(`core: ${Math.round(rate).toLocaleString("en")} events/s`);
@@ -22,7 +23,7 @@ export const bench: Bench = async ({ dbUrl, log }) => {
   if (dbUrl !== undefined) Deno.env.set("MIRA_TEST_DB_URL", dbUrl);
   const stack = await startStack();
   try {
-    let incremental = 0, nothing = 0, recompute = 0;
+    let incremental = 0, nothing = 0, recompute = 0, next = 0, training = 0;
     for (const events of OLD) {
       const user = await stack.newUser();
       await history(stack, user, events);
@@ -36,9 +37,11 @@ export const bench: Bench = async ({ dbUrl, log }) => {
       const idle: number[] = [];
       for (let round = 0; round < ROUNDS; round++) idle.push(await timed(() => call(stack, user)));
       nothing = median(idle);
+      [next, training] = await predicting(stack, user);
       log(
         `${events.toLocaleString("en")} old events: ${incremental.toFixed(0)} ms a call, ` +
-          `${recompute.toFixed(0)} ms afresh, ${nothing.toFixed(1)} ms with nothing new`,
+          `${recompute.toFixed(0)} ms afresh, ${nothing.toFixed(1)} ms with nothing new, ` +
+          `${next.toFixed(1)} ms a prediction`,
       );
     }
     return [
@@ -72,6 +75,16 @@ export const bench: Bench = async ({ dbUrl, log }) => {
         goal: "ours <= 50",
         pass: nothing <= 50,
       },
+      {
+        metric: "learn.next_ms",
+        ours: next,
+        baseline: "training on the person's sessions per request",
+        baseline_value: training,
+        ratio: training / next,
+        unit: "ms",
+        goal: "ratio > 1",
+        pass: training > next,
+      },
     ];
   } finally {
     await stack.close();
@@ -104,6 +117,36 @@ function core(): number {
     if (round >= 2) rates.push(events.length / (took / 1000));
   }
   return median(rates);
+}
+
+/** A prediction for a live session through the door, and what training for it would take alone. */
+async function predicting(
+  stack: TestStack,
+  user: TestUser,
+): Promise<[next: number, train: number]> {
+  const [live] = await stack.sql(
+    "select session_id from mira_behavioral_events where user_id = $1 order by ingest_seq desc limit 1",
+    [user.id],
+  );
+  const ask = async () => {
+    const response = await stack.fetch("/functions/v1/learn-patterns/next", {
+      as: user,
+      json: { session_id: live.session_id },
+    });
+    if (!response.ok) throw new Error(`${response.status} ${await response.text()}`);
+    await response.body?.cancel();
+  };
+  const asked: number[] = [], trained: number[] = [];
+  for (let round = 0; round < 5 * ROUNDS; round++) asked.push(await timed(ask));
+  const history: string[][] = (await stack.sql(
+    `select digest -> 'tokens' as tokens from private.learner_sessions where user_id = $1
+     order by started_at desc limit 200`,
+    [user.id],
+  )).map(({ tokens }) => tokens);
+  for (let round = 0; round < ROUNDS; round++) {
+    trained.push(timedSync(() => trainNext(history, { questions: 100 })));
+  }
+  return [median(asked), median(trained)];
 }
 
 /** Puts events of the past straight into the table, as track-event would have left them. */

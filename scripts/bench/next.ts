@@ -15,7 +15,8 @@ import { compactPredictionTree, PROFILES } from "./next/compact_prediction_tree.
 import { families } from "./next/families.ts";
 import { allOrders, firstOrder, partialMatching } from "./next/markov.ts";
 import { compare, readSpmf } from "./next/protocol.ts";
-import { sampleSessions, sampleShare } from "./next/sample_log.ts";
+import { counterPredictor } from "./next/counters.ts";
+import { alone, pooled, readSample, sampleShare } from "./next/sample_log.ts";
 import type { Method } from "./next/types.ts";
 import type { Bench, BenchRow } from "./types.ts";
 
@@ -37,7 +38,7 @@ const trees = PROFILES.map((profile, i) => ({
   name: `CPT+ ${i + 1}`,
 }));
 
-/** `next.<family>`: against the best CPT+ and the best Markov order; `next.sample`: against order 1. */
+/** `next.<family>`: against the best CPT+ and the best Markov order; `next.sample`: what is served, against order 1. */
 export const bench: Bench = async ({ args, log }) => {
   const { values } = parseArgs({
     args,
@@ -71,13 +72,23 @@ export const bench: Bench = async ({ args, log }) => {
       ) => row(`next.${name}.${measure}`, mine, baseline, top(methods), 1)));
     }
   }
-  const people = await sampleSessions();
-  const mine = sampleShare(ours, people, false);
-  for (const pooled of [true, false]) {
-    const chain = sampleShare(firstOrder, people, pooled);
-    const whose = pooled ? "everybody's" : "the person's own";
-    log(`sample log: ours ${percent(mine)}, first-order chain of ${whose} ${percent(chain)}`);
-    rows.push(row("next.sample", mine, `first-order chain, ${whose}`, chain, GAIN));
+  const sample = await readSample();
+  const mine = sampleShare(alone(ours), sample);
+  const served = sampleShare(counterPredictor, sample);
+  for (
+    const [whose, chain] of [
+      ["everybody's", sampleShare(pooled(firstOrder), sample)],
+      ["the person's own", sampleShare(alone(firstOrder), sample)],
+    ] as const
+  ) {
+    (["every action", "the person's own doing"] as const).forEach((what, i) => {
+      log(
+        `sample log, ${what}: ours ${percent(mine[i]!)}, served from counters ` +
+          `${percent(served[i]!)}, first-order chain of ${whose} ${percent(chain[i]!)}`,
+      );
+      const metric = i === 0 ? "next.sample" : "next.sample.own";
+      rows.push(row(metric, served[i]!, `first-order chain, ${whose}`, chain[i]!, GAIN));
+    });
   }
   return rows;
 };
