@@ -124,14 +124,20 @@ async function predicting(
   stack: TestStack,
   user: TestUser,
 ): Promise<[next: number, train: number]> {
-  const [live] = await stack.sql(
-    "select session_id from mira_behavioral_events where user_id = $1 order by ingest_seq desc limit 1",
-    [user.id],
-  );
+  const session_id = crypto.randomUUID();
+  const events = ["t0", "t3", "t1"].map((target) => ({
+    event_id: crypto.randomUUID(),
+    session_id,
+    event_type: "click",
+    module: "crm",
+    page: "/leads",
+    target,
+  }));
+  await (await stack.fetch("/functions/v1/track-event", { as: user, json: { events } })).json();
   const ask = async () => {
     const response = await stack.fetch("/functions/v1/learn-patterns/next", {
       as: user,
-      json: { session_id: live.session_id },
+      json: { session_id },
     });
     if (!response.ok) throw new Error(`${response.status} ${await response.text()}`);
     await response.body?.cancel();

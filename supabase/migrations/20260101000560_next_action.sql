@@ -28,6 +28,8 @@ create table private.next_population (
   n bigint not null,
   primary key (context, action)
 ) with (fillfactor = 70);
+-- what is shown, most people first; a count that changes touches no index
+create index next_population_users_idx on private.next_population (context, users desc) where users >= 5;
 comment on table private.next_population is
   'The same over everybody, levels 0 to 2. Read only where five or more people share it.';
 
@@ -47,9 +49,10 @@ end $$;
 -- contexts -----------------------------------------------------------------------------------------
 
 create function private.next_context(p_level int, p_actions text[]) returns uuid
-language sql immutable parallel safe set search_path = '' as $$
-  select md5(p_level || E'\t' || array_to_string(p_actions, E'\t'))::uuid
-$$;
+language plpgsql immutable parallel safe set search_path = '' as $$
+begin
+  return md5(p_level || E'\t' || array_to_string(p_actions, E'\t'))::uuid;
+end $$;
 comment on function private.next_context(int, text[]) is 'The key of a context: its level and its actions, oldest first.';
 
 -- `^` stands for the beginning of a session, so that its first actions can be foreseen too
@@ -133,30 +136,40 @@ create trigger next_actions_uncount after delete on private.next_actions
 -- what a live session asks ------------------------------------------------------------------------
 
 create function private.normal_page(p_page text) returns text
-language sql immutable parallel safe set search_path = '' as $$
-  select regexp_replace(string_agg(case
-      when s.part ~ '^[0-9]+$' or s.part ~ '^(?=.*[0-9])(?:[0-9a-f]{12,}|[0-9A-Za-z_-]{20,})$' then ':id'
-      else regexp_replace(s.part, '[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}', ':id', 'gi') end,
-    '/' order by s.n), '(.)/+$', '\1')
-  from unnest(string_to_array(regexp_replace(p_page, '[?#].*$', ''), '/')) with ordinality s (part, n)
-$$;
+language plpgsql immutable parallel safe set search_path = '' as $$
+declare
+  v_uuid constant text := '[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}';
+begin
+  return (
+    select regexp_replace(string_agg(case
+        when s.part ~ '^[0-9]+$' or s.part ~ '^(?=.*[0-9])(?:[0-9a-f]{12,}|[0-9A-Za-z_-]{20,})$' then ':id'
+        else regexp_replace(s.part, v_uuid, ':id', 'gi') end,
+      '/' order by s.n), '(.)/+$', '\1')
+    from unnest(string_to_array(regexp_replace(p_page, '[?#].*$', ''), '/')) with ordinality s (part, n));
+end $$;
 comment on function private.normal_page(text) is 'A path without query, fragment and ids, as functions-shared/behaviour/normalise.ts has it.';
 
 create function private.action_name(p_type text, p_module text, p_page text, p_target text, p_form text) returns text
-language sql immutable parallel safe set search_path = '' as $$
-  select p_type || ':' || p_module || ':' || private.normal_page(p_page) || coalesce('#' || nullif(
-    case when t.target ~* '[0-9]{5}|[0-9a-f]{8}-' then regexp_replace(regexp_replace(t.target,
-      '[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}', ':id', 'gi'), '[0-9]{5,}', ':id', 'g')
-    else t.target end, ''), '')
-  from (select coalesce(p_target, p_form) as target) t
-  where p_type not in ('page_leave', 'error')
-$$;
+language plpgsql immutable parallel safe set search_path = '' as $$
+declare
+  v_uuid constant text := '[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}';
+  v_target text := coalesce(p_target, p_form);
+begin
+  if p_type in ('page_leave', 'error') then
+    return null;
+  end if;
+  if v_target ~* '[0-9]{5}|[0-9a-f]{8}-' then
+    v_target := regexp_replace(regexp_replace(v_target, v_uuid, ':id', 'gi'), '[0-9]{5,}', ':id', 'g');
+  end if;
+  return p_type || ':' || p_module || ':' || private.normal_page(p_page) || coalesce('#' || nullif(v_target, ''), '');
+end $$;
 comment on function private.action_name(text, text, text, text, text) is
   'The action an event stands for, or null: the learner''s token of it (functions-shared/behaviour/normalise.ts).';
 
 create function private.live_actions(p_user_id uuid, p_session_id uuid) returns text[]
-language sql stable set search_path = '' as $$
-  with ordered as (
+language plpgsql stable set search_path = '' as $$
+begin
+  return (with ordered as (
     select e.*, row_number() over (order by e.at, e.arrival,
       array_position('{input,click,form_submit,custom,error,page_leave,navigation}'::text[], e.event_type),
       e.event_id) as place
@@ -178,72 +191,65 @@ language sql stable set search_path = '' as $$
     where a.name is not null
       and p.place >= coalesce((select max(f.place) from paused f where f.is_first), 1)
   )
-  select coalesce(array_agg(n.name order by n.place), '{}') from named n where n.name is distinct from n.before
-$$;
+  select coalesce(array_agg(n.name order by n.place), '{}') from named n where n.name is distinct from n.before);
+end $$;
 comment on function private.live_actions(uuid, uuid) is
   'The newest actions of a session since its last pause of 30 minutes, repeats collapsed: as its digest will have them.';
 
-create function private.next_followers(p_user_id uuid, p_context uuid) returns json
-language sql stable set search_path = '' as $$
-  select coalesce(json_agg(json_build_array(f.action, f.n)), '[]')
-  from (
-    select a.action, a.n from private.next_actions a
-    where a.user_id = p_user_id and a.context = p_context and a.n > 0
-    order by a.n desc, a.action
-    limit 50) f
-$$;
-comment on function private.next_followers(uuid, uuid) is 'A person''s most frequent actions after a context.';
-
-create function private.next_followers_of_all(p_user_id uuid, p_context uuid) returns json
-language sql stable set search_path = '' as $$
-  select coalesce(json_agg(json_build_array(f.action, f.n)), '[]')
-  from (
-    select p.action, p.n from private.next_population p
-    where p.context = p_context and p.users - exists (
-      select from private.next_actions a
-      where a.user_id = p_user_id and a.context = p.context and a.action = p.action and a.n > 0)::int >= 5
-    order by p.n desc, p.action
-    limit 50) f
-$$;
-comment on function private.next_followers_of_all(uuid, uuid) is
-  'Everybody''s most frequent actions after a context; only what five or more others did.';
-
 create function private.read_next(p_user_id uuid, p_session_id uuid) returns json
-language sql stable set search_path = '' as $$
-  with live as materialized (
-    select l.actions, k.*
-    from (select private.live_actions(p_user_id, p_session_id) as actions) l
-    cross join lateral (
-      select cardinality(l.actions) as n) c
-    cross join lateral (
-      select coalesce(l.actions[c.n], '^') as a,
-        case when c.n > 0 then coalesce(l.actions[c.n - 1], '^') else '' end as b,
-        case when c.n > 1 then coalesce(l.actions[c.n - 2], '^') else '' end as c) t
-    cross join lateral (
-      select private.next_context(0, '{}') as anywhere, private.next_context(1, array[t.a]) as one,
-        private.next_context(2, array[t.b, t.a]) as two, private.next_context(3, array[t.c, t.b, t.a]) as three,
-        private.next_context(1, array[t.b]) as resumed_one, private.next_context(2, array[t.c, t.b]) as resumed_two) k
-  )
-  select json_build_object(
-    'actions', to_json(live.actions),
-    'own', json_build_object(
-      'any', private.next_followers(p_user_id, live.anywhere), 'one', private.next_followers(p_user_id, live.one),
-      'two', private.next_followers(p_user_id, live.two), 'three', private.next_followers(p_user_id, live.three)),
-    'resumed', json_build_object(
-      'one', private.next_followers(p_user_id, live.resumed_one), 'two', private.next_followers(p_user_id, live.resumed_two)),
-    'all', json_build_object(
-      'any', private.next_followers_of_all(p_user_id, live.anywhere),
-      'one', private.next_followers_of_all(p_user_id, live.one),
-      'two', private.next_followers_of_all(p_user_id, live.two)),
+language plpgsql stable set search_path = '' as $$
+declare
+  v_most constant int := 50;
+  v_actions text[] := private.live_actions(p_user_id, p_session_id);
+  v_n int := cardinality(v_actions);
+  v_a text := coalesce(v_actions[v_n], '^');
+  v_b text := case when v_n > 0 then coalesce(v_actions[v_n - 1], '^') else '' end;
+  v_c text := case when v_n > 1 then coalesce(v_actions[v_n - 2], '^') else '' end;
+  v_any uuid := private.next_context(0, '{}');
+  v_one uuid := private.next_context(1, array[v_a]);
+  v_two uuid := private.next_context(2, array[v_b, v_a]);
+  v_three uuid := private.next_context(3, array[v_c, v_b, v_a]);
+  -- as if the last action had not been
+  v_resumed_one uuid := private.next_context(1, array[v_b]);
+  v_resumed_two uuid := private.next_context(2, array[v_c, v_b]);
+  v_own jsonb;
+  v_all jsonb;
+begin
+  select coalesce(jsonb_object_agg(k.context, f.followers), '{}') into v_own
+  from unnest(array[v_any, v_one, v_two, v_three, v_resumed_one, v_resumed_two]) as k (context)
+  cross join lateral (
+    select coalesce(jsonb_agg(jsonb_build_array(x.action, x.n)), '[]') as followers
+    from (
+      select a.action, a.n from private.next_actions a
+      where a.user_id = p_user_id and a.context = k.context and a.n > 0
+      order by a.n desc, a.action
+      limit v_most) x) f;
+  -- only what five or more others did
+  select coalesce(jsonb_object_agg(k.context, f.followers), '{}') into v_all
+  from unnest(array[v_any, v_one, v_two]) as k (context)
+  cross join lateral (
+    select coalesce(jsonb_agg(jsonb_build_array(x.action, x.n)), '[]') as followers
+    from (
+      select p.action, p.n from private.next_population p
+      where p.context = k.context and p.users >= 5 and (p.users > 5 or not exists (
+        select from private.next_actions a
+        where a.user_id = p_user_id and a.context = p.context and a.action = p.action and a.n > 0))
+      order by p.users desc
+      limit v_most) x) f;
+  return json_build_object(
+    'actions', to_json(v_actions),
+    'own', json_build_object('any', v_own -> v_any::text, 'one', v_own -> v_one::text,
+      'two', v_own -> v_two::text, 'three', v_own -> v_three::text),
+    'resumed', json_build_object('one', v_own -> v_resumed_one::text, 'two', v_own -> v_resumed_two::text),
+    'all', json_build_object('any', v_all -> v_any::text, 'one', v_all -> v_one::text, 'two', v_all -> v_two::text),
     'habits', coalesce((
       select json_agg(json_build_object('id', t.id, 'confidence', t.confidence, 'sequence', t.metadata -> 'sequence')
         order by t.confidence desc, t.id)
       from public.mira_learned_patterns t
-      where t.user_id = p_user_id and t.pattern_type = 'workflow_habit' and t.status in ('active', 'pinned')), '[]'))
-  from live
-$$;
+      where t.user_id = p_user_id and t.pattern_type = 'workflow_habit' and t.status in ('active', 'pinned')), '[]'));
+end $$;
 comment on function private.read_next(uuid, uuid) is
-  'What predicting the next action of a live session needs: its actions, what followed them before, habits.';
+  'What predicting the next action of a live session needs: its actions, what followed them before, habits. Everybody''s part shows only what five or more others did.';
 
 create function public.mira_read_next(p_user_id uuid, p_session_id uuid) returns json
 language sql stable set search_path = '' as $$ select private.read_next(p_user_id, p_session_id) $$;
@@ -257,7 +263,7 @@ begin
     select p.oid::regprocedure from pg_catalog.pg_proc p
     where p.pronamespace in ('public'::regnamespace, 'private'::regnamespace) and p.proname = any ('{
       next_context,next_contexts,count_next,uncount_next,normal_page,action_name,live_actions,
-      next_followers,next_followers_of_all,read_next,mira_read_next}'::text[])
+      read_next,mira_read_next}'::text[])
   loop
     execute format('revoke all on function %s from public, anon, authenticated', v_function);
     execute format('grant execute on function %s to service_role', v_function);

@@ -70,6 +70,28 @@ Deno.test("a habit made of everyday actions is found as long as their order is n
   assert.ok(found >= 98, `${found} of ${SEEDS}`);
 });
 
+Deno.test("eight sessions are enough for a habit of everyday actions, nearly always whole, never more", () => {
+  let found = 0;
+  for (let seed = 1; seed <= 60; seed++) {
+    const random = seededRandom(seed * 977);
+    const habit = Array.from({ length: 5 }, (_, i) => `t${2 + ((seed + i * 7) % (TOKENS - 1))}`);
+    const sessions = Array.from({ length: 8 }, () => noise(random, 20));
+    for (const session of sessions) plant(random, session, habit);
+    const got = names(mineHabits(sessions));
+    if (got.includes(habit.join(" "))) found++;
+    for (const one of got) assert.ok(habit.join(" ").includes(one), `seed ${seed}: ${one}`);
+  }
+  assert.ok(found >= 57, `${found} of 60`);
+});
+
+Deno.test("a few random sessions give no habit either", () => {
+  for (let seed = 1; seed <= SEEDS; seed++) {
+    const random = seededRandom(seed * 13);
+    const sessions = Array.from({ length: 5 + seed % 20 }, () => noise(random, 10 + seed % 15));
+    assert.deepEqual(names(mineHabits(sessions)), [], `seed ${seed}`);
+  }
+});
+
 Deno.test("the order of sessions changes nothing", () => {
   const random = seededRandom(5);
   const sessions = Array.from({ length: 120 }, () => noise(random, 15));

@@ -12,6 +12,8 @@ import {
 import { DAY, defaults } from "../../../../functions-shared/behaviour/settings.ts";
 import {
   seededRandom,
+  tailBinomial,
+  tailOfTrials,
   wilsonLower,
   wilsonUpper,
 } from "../../../../functions-shared/behaviour/statistics.ts";
@@ -101,6 +103,17 @@ Deno.test("the Wilson bounds are the published ones", () => {
     assert.equal(Math.round(wilsonLower(k, n) * 1000) / 1000, lower);
   }
   assert.ok(Math.abs(wilsonUpper(2, 10) - (1 - wilsonLower(8, 10))) < 1e-12);
+});
+
+Deno.test("the chance of so many hits in unequal trials is exact, and never above its bound", () => {
+  assert.ok(Math.abs(Math.exp(tailOfTrials(2, [0.5, 0.5, 0.5])) - 0.5) < 1e-12);
+  assert.ok(Math.abs(Math.exp(tailOfTrials(1, [0.2, 0.3])) - (1 - 0.8 * 0.7)) < 1e-12);
+  assert.ok(Math.abs(tailOfTrials(3, [0.1, 0.2, 0.3]) - Math.log(0.006)) < 1e-9);
+  assert.equal(tailOfTrials(2, [0.5]), -Infinity);
+  for (let k = 3; k <= 8; k++) {
+    const chances = Array.from({ length: 8 }, (_, i) => 0.05 * (i + 1));
+    assert.ok(tailOfTrials(k, chances) <= tailBinomial(k, 8, 1.8) + 1e-9);
+  }
 });
 
 Deno.test("ids leave paths and selectors, names stay", () => {

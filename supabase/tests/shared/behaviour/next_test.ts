@@ -2,6 +2,11 @@
 
 import assert from "node:assert/strict";
 import { predictNext, trainNext } from "../../../../functions-shared/behaviour/predict_next.ts";
+import {
+  type Followers,
+  type NextCounters,
+  predictFromCounters,
+} from "../../../../functions-shared/behaviour/next_counters.ts";
 import { seededRandom } from "../../../../functions-shared/behaviour/statistics.ts";
 
 Deno.test("an unambiguous beginning is continued", () => {
@@ -56,4 +61,42 @@ Deno.test("routines that share pages: at least 40 % more right than a first-orde
     }
   }
   assert.ok(ours >= 1.4 * markov, `${ours} against ${markov}`);
+});
+
+const counters = (own: Partial<NextCounters["own"]>, more: Partial<NextCounters> = {}) => {
+  const none: Followers = [];
+  return {
+    own: { any: none, one: none, two: none, three: none, ...own },
+    resumed: { one: none, two: none },
+    all: { any: none, one: none, two: none },
+    ...more,
+  };
+};
+
+Deno.test("counters: the longer context decides, what it leaves open the shorter ones fill", () => {
+  const own = {
+    any: [["a", 40], ["b", 30], ["c", 30]],
+    one: [["a", 20], ["b", 10]],
+    two: [["b", 6]],
+  } as const;
+  const ranked = predictFromCounters(counters(own), "x", 10);
+  assert.deepEqual(ranked.map(({ symbol }) => symbol), ["b", "a", "c"]);
+  assert.ok(Math.abs(ranked.reduce((sum, p) => sum + p.probability, 0) - 1) < 1e-9);
+  assert.ok(ranked.at(-1)!.probability > 0);
+  assert.deepEqual(predictFromCounters(counters({}), undefined), []);
+});
+
+Deno.test("counters: who is new gets what everybody does, one's own habit comes before it", () => {
+  const all = { any: [["a", 50]], one: [["b", 50]], two: [] } as const;
+  assert.equal(predictFromCounters(counters({}, { all }), "x")[0]!.symbol, "b");
+  assert.equal(predictFromCounters(counters({ one: [["c", 8]] }, { all }), "x")[0]!.symbol, "c");
+});
+
+Deno.test("counters: an action that came unexpected is taken for an interruption", () => {
+  const any = [["save", 10], ["call", 10], ["bell", 10]] as const;
+  const resumed = { one: [["save", 10]], two: [] } as const;
+  const chance = (last: string) =>
+    predictFromCounters(counters({ any }, { resumed }), last)
+      .find(({ symbol }) => symbol === "save")!.probability;
+  assert.ok(chance("bell") > chance("save"));
 });
