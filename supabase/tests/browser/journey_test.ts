@@ -156,7 +156,8 @@ browserTest(
       await page.locator(".graph .node").first().waitFor();
       await shoot(page, "workflow");
       await page.click("text=Activate");
-      await page.fill("form [name=page]", "/leads/21");
+      await page.fill("form [name=choice]", "newest");
+      await page.fill("form [name=page_6]", "/leads/21");
       await page.fill("form [name=label]", "Log call");
       await page.getByText("Start a run").click();
       await page.locator("[data-run-status=completed]").waitFor();
