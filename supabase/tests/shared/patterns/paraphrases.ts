@@ -1,6 +1,6 @@
 /**
  * Requests as people repeat them: what is stored, how it is asked again, and what only looks alike.
- * Written by hand, before any weight was tuned. All of them were seen while tuning: no hold-out.
+ * Written by hand, before any weight was tuned. All of them were seen while tuning; held_out.ts was not.
  */
 
 /** [stored trigger, the same intent in other words]. */

@@ -1,6 +1,7 @@
 /**
  * Does the recall find what was meant? With the embedded stack's own model, on hand-written
- * paraphrases: words and meaning together must beat either alone.
+ * requests, those that tuned the weights and those that did not: words and meaning together must
+ * beat either alone.
  */
 
 import { ok } from "node:assert/strict";
@@ -8,6 +9,8 @@ import { habitsOf } from "../../../../functions-shared/patterns/model_habits.ts"
 import { type Candidate, relevance } from "../../../../functions-shared/patterns/score.ts";
 import { choose } from "../../../../functions-shared/patterns/choose.ts";
 import { createEmbedder, LOCAL_MODEL } from "../../../../scripts/stack/embedder.ts";
+import { wordLikeness } from "../../../../functions-shared/patterns/words.ts";
+import { HELD_OUT, type HeldOut } from "./held_out.ts";
 import { DISTRACTORS, PARAPHRASES } from "./paraphrases.ts";
 
 const embedder = createEmbedder();
@@ -101,4 +104,52 @@ Deno.test("the default threshold lets most paraphrases in and keeps most strange
   }
   ok(found / PARAPHRASES.length >= 0.65, `${found} of ${PARAPHRASES.length}`);
   ok(strangers / pairs <= 0.03, `${strangers} of ${pairs}`);
+});
+
+const shelf = HELD_OUT.flatMap(({ stored, decoy }) =>
+  decoy === undefined ? [stored] : [stored, decoy]
+);
+const shelved = await embed(shelf);
+const held = await embed(HELD_OUT.map(({ query }) => query));
+
+/** How many requests of a kind (or of all) have their own text first, among all the stored ones. */
+function heldOutFirst(words: number, kind?: HeldOut["kind"]): number {
+  return HELD_OUT.filter((request, i) => {
+    if (kind !== undefined && request.kind !== kind) return false;
+    const scores = shelf.map((trigger, s) => ({
+      trigger,
+      score: relevance(
+        { trigger, aliases: [], similarity: dot(held[i]!, shelved[s]!) } as unknown as Candidate,
+        request.query,
+        words,
+      ),
+    }));
+    const own = scores.find(({ trigger }) => trigger === request.stored)!.score;
+    return scores.every(({ trigger, score }) => trigger === request.stored || score < own);
+  }).length;
+}
+
+Deno.test("requests that tuned nothing: words and meaning together beat words alone and meaning alone", () => {
+  for (const kind of [undefined, "meaning"] as const) {
+    const [both, meaning, words] = [together, 0, 1].map((w) => heldOutFirst(w, kind));
+    ok(both! > meaning! && both! > words!, `${kind}: ${both} against ${meaning} and ${words}`);
+  }
+});
+
+Deno.test("requests that tuned nothing: an exact identifier and a scrap in another language come first", () => {
+  for (const kind of ["identifier", "scrap"] as const) {
+    const both = heldOutFirst(together, kind);
+    ok(both >= 19, `${kind}: ${both} of 20`);
+  }
+});
+
+Deno.test("with a real model no lexical trap wins that meaning is .09 away from", () => {
+  const traps = HELD_OUT.filter(({ kind }) => kind === "trap");
+  for (const model of ["text-embedding-3-small", "gte-small", "a-model-never-seen"]) {
+    const share = habitsOf(model).words;
+    for (const { query, stored, decoy } of traps) {
+      const gap = wordLikeness(query, decoy!) - wordLikeness(query, stored);
+      ok(share * gap < (1 - share) * 0.09, `${model}: ${query}`);
+    }
+  }
 });
