@@ -16,8 +16,9 @@
 --
 -- Counters never touch a vector, an index or this file's side tables: `use_count`, `confidence` and
 -- the evidence counts are in no index, so their updates stay on the heap page (HOT). That is why the
--- seed's indexes on use_count and confidence are not here: one user's rows are sorted in memory. Its GIN
--- over whole `actions` documents is not here either: nothing asks for it and it costs a third of an insert.
+-- seed's indexes on use_count, confidence and final_outcome are not here: one user's rows are sorted in
+-- memory. Its GINs over whole `actions` and `context` documents are not here either: nothing asks for
+-- the first, the search filters by context inside its own index, and both cost a third of an insert.
 --
 -- Here are the tables and the models; recall_index keeps the side table, recall_search reads it,
 -- pattern_evidence counts uses and weighs outcomes, embedding pays for every text once, recall_care
@@ -178,16 +179,18 @@ create table public.behavior_patterns (
     check (jsonb_typeof(actions) = 'array' and pg_column_size(actions) <= 131072),
   final_outcome text not null check (final_outcome in ('success', 'partial', 'failed')),
   confidence double precision not null default 0.7 check (confidence >= 0 and confidence <= 1),
-  use_count int not null default 1 check (use_count >= 0),
+  use_count int not null default 1,
   last_used_at timestamptz,
   created_at timestamptz not null default now(),
   updated_at timestamptz not null default now(),
   embedding_model text,
-  success_count int not null default 0 check (success_count >= 0),
-  partial_count int not null default 0 check (partial_count >= 0),
-  failure_count int not null default 0 check (failure_count >= 0),
+  success_count int not null default 0,
+  partial_count int not null default 0,
+  failure_count int not null default 0,
   aliases text[] not null default '{}' check (cardinality(aliases) <= 20),
-  other_contexts jsonb not null default '[]'::jsonb
+  other_contexts jsonb not null default '[]'::jsonb,
+  -- as one, because every check is read and prepared anew by every insert
+  constraint behavior_patterns_counts_check check (least(use_count, success_count, partial_count, failure_count) >= 0)
 ) with (fillfactor = 85);
 
 comment on table public.behavior_patterns is 'Stores learned workflow patterns for behavior intelligence';
@@ -208,8 +211,6 @@ comment on column public.behavior_patterns.other_contexts is
 create index behavior_patterns_user_id_idx on public.behavior_patterns (user_id, created_at desc);
 -- the same text, but for case, is the same trigger even before it is embedded
 create index behavior_patterns_user_id_trigger_idx on public.behavior_patterns (user_id, md5(lower(trigger)));
-create index behavior_patterns_final_outcome_idx on public.behavior_patterns (user_id, final_outcome);
-create index behavior_patterns_context_idx on public.behavior_patterns using gin (context jsonb_path_ops);
 create index behavior_patterns_unembedded_idx on public.behavior_patterns (id) where trigger_embedding is null;
 
 create table public.memories (

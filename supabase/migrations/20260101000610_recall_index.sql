@@ -32,8 +32,9 @@ comment on column private.recall_vectors.contexts is
 comment on column private.recall_vectors.words is 'Hashes of the words, salted by user: an inverted index per tenant.';
 comment on column private.recall_vectors.e is 'The embedding, unit length, half precision.';
 
--- one user's codes lie side by side here whatever order rows arrived in
-create index recall_vectors_code_idx on private.recall_vectors (user_id, model_id, source) include (code, facets, vid);
+-- one user's codes lie side by side here whatever order rows arrived in; the user comes last, so that
+-- a search over everybody reads one range of it too
+create index recall_vectors_code_idx on private.recall_vectors (model_id, source, user_id) include (code, facets, vid);
 create index recall_vectors_words_idx on private.recall_vectors using gin (words);
 
 create table private.recall_receipts (
@@ -73,34 +74,21 @@ comment on function private.recall_contexts(jsonb, jsonb) is
 
 create function private.recall_facets(p_contexts jsonb) returns bigint
 language plpgsql immutable set search_path = '' as $$
-declare
-  v_context jsonb;
-  v_text text;
-  v_hash bigint;
-  v_facets bigint := 0;
 begin
-  if p_contexts is null then
-    return 0;
-  end if;
-  for i in 0..pg_catalog.jsonb_array_length(p_contexts) - 1 loop
-    v_context := p_contexts -> i;
-    for v_key in 1..3 loop
-      v_text := case v_key when 1 then 'directory' when 2 then 'project_type' else 'branch' end;
-      -- texts only: jsonb compares numbers by value, so 1 and 1.0 match but read differently
-      if pg_catalog.jsonb_typeof(v_context -> v_text) = 'string' then
-        v_hash := pg_catalog.hashtextextended(v_context ->> v_text, v_key);
-        v_facets := v_facets | (1::bigint << (v_hash & 63)::int) | (1::bigint << ((v_hash >> 6) & 63)::int);
-      end if;
-    end loop;
-    if pg_catalog.jsonb_typeof(v_context -> 'files_touched') = 'array' then
-      v_facets := v_facets | coalesce((
-        select pg_catalog.bit_or((1::bigint << (h.hash & 63)::int) | (1::bigint << ((h.hash >> 6) & 63)::int))
-        from pg_catalog.jsonb_array_elements(v_context -> 'files_touched') f
-        cross join lateral (select pg_catalog.hashtextextended(f.value #>> '{}', 4) as hash) h
-        where pg_catalog.jsonb_typeof(f.value) = 'string'), 0);
-    end if;
-  end loop;
-  return v_facets;
+  -- texts only: jsonb compares numbers by value, so 1 and 1.0 match but read differently
+  return (
+    select coalesce(pg_catalog.bit_or((1::bigint << (h.hash & 63)::int) | (1::bigint << ((h.hash >> 6) & 63)::int)), 0)
+    from (
+      select pg_catalog.hashtextextended(c.value ->> k.name, k.kind) as hash
+      from pg_catalog.jsonb_array_elements(p_contexts) c
+      cross join (values ('directory', 1), ('project_type', 2), ('branch', 3)) k (name, kind)
+      where pg_catalog.jsonb_typeof(c.value -> k.name) = 'string'
+      union all
+      select pg_catalog.hashtextextended(f.value #>> '{}', 4)
+      from pg_catalog.jsonb_array_elements(p_contexts) c
+      cross join lateral pg_catalog.jsonb_array_elements(
+        case pg_catalog.jsonb_typeof(c.value -> 'files_touched') when 'array' then c.value -> 'files_touched' end) f
+      where pg_catalog.jsonb_typeof(f.value) = 'string') h);
 end $$;
 comment on function private.recall_facets(jsonb) is
   'The superimposed code of an array of contexts: directory, project_type, branch and files.';
@@ -214,16 +202,32 @@ begin
     coalesce((select m.id from private.embedding_models m where m.name = n.embedding_model),
       private.embedding_model_id(n.embedding_model)),
     1, n.id, extensions.binary_quantize(n.trigger_embedding)::bit(1536),
-    case when n.context = '{}'::jsonb and n.other_contexts = '[]'::jsonb then 0
+    case
+      when n.context = '{}'::jsonb and n.other_contexts = '[]'::jsonb then 0
+      when n.other_contexts = '[]'::jsonb and not n.context ?| '{files,files_touched}'
+      then coalesce((1::bigint << (h.directory & 63)::int) | (1::bigint << ((h.directory >> 6) & 63)::int), 0)
+        | coalesce((1::bigint << (h.project & 63)::int) | (1::bigint << ((h.project >> 6) & 63)::int), 0)
+        | coalesce((1::bigint << (h.branch & 63)::int) | (1::bigint << ((h.branch >> 6) & 63)::int), 0)
       else private.recall_facets(private.recall_contexts(n.context, n.other_contexts)) end,
-    case when n.context = '{}'::jsonb and n.other_contexts = '[]'::jsonb then null
+    case
+      when n.context = '{}'::jsonb and n.other_contexts = '[]'::jsonb then null
+      when n.other_contexts = '[]'::jsonb and not n.context ? 'files' then pg_catalog.jsonb_build_array(n.context)
       else private.recall_contexts(n.context, n.other_contexts) end,
     array(select pg_catalog.hashtextextended(w, pg_catalog.uuid_hash_extended(n.user_id, 0))
       from pg_catalog.unnest(pg_catalog.tsvector_to_array(
         pg_catalog.to_tsvector('pg_catalog.simple', pg_catalog.left(n.trigger, 4000)))) w),
     extensions.l2_normalize(case when extensions.vector_norm(n.trigger_embedding) = 0
       then private.checked_embedding(n.trigger_embedding) else n.trigger_embedding end)::extensions.halfvec(1536)
-  from new_rows n where n.trigger_embedding is not null;
+  from new_rows n
+  cross join lateral (
+    select
+      pg_catalog.hashtextextended(case pg_catalog.jsonb_typeof(n.context -> 'directory')
+        when 'string' then n.context ->> 'directory' end, 1) as directory,
+      pg_catalog.hashtextextended(case pg_catalog.jsonb_typeof(n.context -> 'project_type')
+        when 'string' then n.context ->> 'project_type' end, 2) as project,
+      pg_catalog.hashtextextended(case pg_catalog.jsonb_typeof(n.context -> 'branch')
+        when 'string' then n.context ->> 'branch' end, 3) as branch) h
+  where n.trigger_embedding is not null;
   return null;
 end $$;
 comment on function private.index_new_patterns() is 'Trigger: puts inserted patterns into the search index, one statement at a time.';
@@ -316,7 +320,7 @@ comment on function public.update_behavior_pattern_timestamp() is
   'Trigger named by seed 001: stamps updated_at with the database clock.';
 
 create trigger behavior_patterns_updated_at before update on public.behavior_patterns
-  for each row execute function public.update_behavior_pattern_timestamp();
+  for each row when (new.updated_at is distinct from now()) execute function public.update_behavior_pattern_timestamp();
 -- only where the model has to be filled in; index_new_patterns checks the rest a statement at a time
 create trigger behavior_patterns_prepare_insert before insert on public.behavior_patterns
   for each row when ((new.trigger_embedding is null) <> (new.embedding_model is null)) execute function private.prepare_behavior_pattern();

@@ -60,7 +60,8 @@ language plpgsql volatile security definer set search_path = '' as $$
 declare
   v_user uuid := private.acting_user();
 begin
-  update public.behavior_patterns p set use_count = p.use_count + 1, last_used_at = now()
+  -- stamped here: the trigger would do the same for the price of another function
+  update public.behavior_patterns p set use_count = p.use_count + 1, last_used_at = now(), updated_at = now()
   where p.id = p_pattern_id and (v_user is null or p.user_id = v_user);
   return found;
 end $$;
