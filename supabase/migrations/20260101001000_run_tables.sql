@@ -31,7 +31,7 @@
 --
 -- Fan-out (`map`) keeps its items in rows of their own. Workers take and return them in batches;
 -- a batch costs two updates and one decrement of the map's counter, and the run's row is locked
--- once, by the batch that brings the counter to zero.
+-- once, by the batch that brings the counter to zero: run before items before map.
 --
 -- Signals are inserted first and matched second, from both sides: a sender inserts, then locks the
 -- run and looks for a waiting step; a step that begins to wait looks into the mailbox under the same

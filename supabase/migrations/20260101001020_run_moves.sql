@@ -459,6 +459,18 @@ begin
 end $$;
 comment on function private.follow_status(public.mira_workflow_state) is 'private.close_ledger for a run at hand.';
 
+-- Elements that nobody need do any more. Those that are being reported at this moment are passed over: their
+-- report comes too late and finds the map closed.
+create function private.close_items(p_run_id uuid, p_seq int default null) returns void
+language sql set search_path = '' as $$
+  update private.run_items i set due_at = null
+  from (select o.seq, o.idx from private.run_items o
+    where o.run_id = p_run_id and o.due_at is not null and (p_seq is null or o.seq = p_seq) for update skip locked) o
+  where i.run_id = p_run_id and i.seq = o.seq and i.idx = o.idx
+$$;
+comment on function private.close_items(uuid, int) is
+  'Takes what is open of a run''s fan-outs, or of one, off the queue, without waiting for anybody.';
+
 -- Write the checkpoint: keep, renew or give back the lease; follow the status.
 create function private.save(inout r public.mira_workflow_state, p_old text, p_lease interval default null)
 language plpgsql set search_path = '' as $$
@@ -471,9 +483,10 @@ begin
     r.leased_at := null;
     r.due_at := null;
     r.last_event := r.last_event + 1;
+    if r.cursor @? '$.o.* ? (@.k == "map")' then
+      perform private.close_items(r.id);
+    end if;
     update private.run_maps set is_open = false where run_id = r.id and is_open;
-    update private.run_items i set due_at = null
-      where i.run_id = r.id and i.due_at is not null and r.cursor @? '$.o.* ? (@.k == "map")';
   elsif r.leased_at is not null and jsonb_path_exists(r.cursor, '$.o.* ? (!exists(@.k) && @.i == $e)',
       jsonb_build_object('e', r.lease_epoch)) then
     -- work is out under this lease; a lease that still has half its time is not written again
@@ -529,7 +542,7 @@ begin
   if p_map.failed > p_map.max_failures then
     select i.error || jsonb_build_object('item', i.idx) into v_first from private.run_items i
       where i.run_id = r.id and i.seq = p_map.seq and i.error is not null and i.due_at is null order by i.idx limit 1;
-    update private.run_items set due_at = null where run_id = r.id and seq = p_map.seq and due_at is not null;
+    perform private.close_items(r.id, p_map.seq);
     r := private.fail_step(r, n, p_map.seq, jsonb_build_object('error',
       jsonb_build_object('code', coalesce(v_first ->> 'code', 'item_failed'), 'item', v_first -> 'item', 'message',
         format('%s of %s items failed; item %s: %s', p_map.failed, p_map.total, v_first ->> 'item', v_first ->> 'message'))));
@@ -560,6 +573,7 @@ declare
     format('The sub-workflow %s: %s', c.status, c.error ->> 'message'), 'child_run_id', c.id);
 begin
   if c.parent_item is not null then
+    perform from public.mira_workflow_state where id = c.parent_run_id for update;
     update private.run_items i set output = case when v_ok then c.output end, error = case when not v_ok then v_error end
       where i.run_id = c.parent_run_id and i.seq = c.parent_seq and i.idx = c.parent_item
         and i.output is null and i.error is null;
@@ -594,4 +608,4 @@ comment on function private.child_finished(public.mira_workflow_state) is
 -- Nobody calls these but the server.
 select private.close_functions('{
   enqueue,complete_step,fail_step,open_map,move,wake,task,issue,take_items,waiting,follow_ledger,close_ledger,
-  follow_status,save,finish_map,child_finished}');
+  follow_status,close_items,save,finish_map,child_finished}');

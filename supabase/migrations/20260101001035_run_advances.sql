@@ -334,8 +334,11 @@ end $$;
 comment on function private.advance_batch(jsonb, interval) is 'private.advance for many runs in one transaction; replies in the order of the steps.';
 
 -- One batch of a fan-out in, the next batch out.
-create function private.advance_items(p_run_id uuid, p_seq int, p_results jsonb, p_take int, p_lease interval, p_lean boolean default false) returns jsonb
-language plpgsql security definer set search_path = '' as $$
+-- The run's row is locked before its items and those before their map, wherever several are needed. A batch
+-- needs the run only when it turns out to be the last; p_locked: the run is to be locked first.
+create function private.report_items(p_run_id uuid, p_seq int, p_results jsonb, p_take int, p_lease interval, p_lean boolean,
+  p_locked boolean) returns jsonb
+language plpgsql set search_path = '' as $$
 declare
   r public.mira_workflow_state;
   m private.run_maps;
@@ -349,10 +352,14 @@ declare
   v_task jsonb;
   v_out text;
   v_put int[];
+  v_over boolean;
 begin
-  -- reads only: the run and its map are not locked for an item
+  if p_locked then
+    select * into r from public.mira_workflow_state where id = p_run_id for update;
+  else
+    select * into r from public.mira_workflow_state where id = p_run_id;
+  end if;
   select * into m from private.run_maps where run_id = p_run_id and seq = p_seq;
-  select * into r from public.mira_workflow_state where id = p_run_id;
   if m.run_id is null or r.id is null then
     return private.refusal(p_run_id, r.status, 'run_not_found');
   elsif not m.is_open then
@@ -409,8 +416,11 @@ begin
   if not found then
     return private.refusal(p_run_id, r.status, 'stale_step');
   end if;
-  if r.tokens_used + m.tokens > r.max_tokens or r.cost_micros + m.cost_micros > r.max_cost_micros then
-    select * into r from public.mira_workflow_state where id = p_run_id for update;
+  v_over := coalesce(r.tokens_used + m.tokens > r.max_tokens, false) or coalesce(r.cost_micros + m.cost_micros > r.max_cost_micros, false);
+  if not p_locked and (v_over or m.remaining = 0 or m.failed > m.max_failures) then
+    raise exception using errcode = 'MR001', message = 'run_lock_needed';
+  end if;
+  if v_over then
     if r.status not in ('completed', 'failed', 'cancelled') then
       v_out := r.status;
       r.tokens_used := r.tokens_used + m.tokens;
@@ -438,6 +448,22 @@ begin
   return jsonb_build_object('run_id', p_run_id, 'status', r.status, 'accepted', true,
     'tasks', case when v_task is null then '[]' else jsonb_build_array(v_task) end);
 end $$;
+comment on function private.report_items(uuid, int, jsonb, int, interval, boolean, boolean) is
+  'private.advance_items under one lock or the other; MR001 when the run''s row must be locked first.';
+
+create function private.advance_items(p_run_id uuid, p_seq int, p_results jsonb, p_take int, p_lease interval, p_lean boolean default false) returns jsonb
+language plpgsql security definer set search_path = '' as $$
+declare
+  v_is_near boolean;
+begin
+  select m.remaining <= 2 * jsonb_array_length(p_results) into v_is_near from private.run_maps m where m.run_id = p_run_id and m.seq = p_seq;
+  begin
+    return private.report_items(p_run_id, p_seq, p_results, p_take, p_lease, p_lean, coalesce(v_is_near, false));
+  exception when sqlstate 'MR001' then
+    -- somebody else was faster and this is the last batch after all: once more, in the order of the locks
+  end;
+  return private.report_items(p_run_id, p_seq, p_results, p_take, p_lease, p_lean, true);
+end $$;
 comment on function private.advance_items(uuid, int, jsonb, int, interval, boolean) is
   'Reports a batch of items (each counts once, from the attempt that holds it) and takes the next; the last one joins.';
 
@@ -454,7 +480,8 @@ declare
   v_more jsonb;
   v_old text;
 begin
-  for x in select value from jsonb_array_elements(p_leases) order by value ->> 'run_id' loop
+  -- children were made after their parents; a run comes before its items
+  for x in select value from jsonb_array_elements(p_leases) order by value ->> 'run_id' desc, value ? 'items' loop
     if x ? 'items' then
       update private.run_items i set due_at = now() + p_lease
       from jsonb_to_recordset(x -> 'items') as t(idx int, attempt int)
@@ -517,7 +544,7 @@ comment on function private.release_runs(jsonb) is
 
 -- Nobody calls these but the server.
 select private.close_functions('{
-  refusal,advance_straight,advance_straights,advance,advance_batch,advance_items,renew_leases,release_runs}');
+  refusal,advance_straight,advance_straights,advance,advance_batch,report_items,advance_items,renew_leases,release_runs}');
 grant execute on function
   private.advance(uuid, int, int, jsonb, interval), private.advance_straight(uuid, int, int, jsonb, interval),
   private.advance_batch(jsonb, interval), private.advance_items(uuid, int, jsonb, int, interval, boolean),

@@ -280,3 +280,79 @@ race(
     equal(over!.n, 0, "no run spent more than its own budget");
   },
 );
+
+race(
+  "elements fail and succeed while their map ends: no deadlock, every map ends once",
+  async () => {
+    const graph = {
+      nodes: [...ends, {
+        name: "m",
+        type: "map",
+        config: { items: "$.list", batch: 4, each: { type: "tool", config: { tool: "echo" } } },
+      }],
+      edges: [edge("start", "m"), edge("m", "end")],
+    };
+    type ItemTask = Task & { items: { idx: number; attempt: number }[] };
+    const list = Array.from({ length: 24 }, (_, i) => i);
+    const runs = await Promise.all(Array.from({ length: 30 }, async () => {
+      const [row] = await sql`select public.mira_start_run(${user},
+      p_workflow => ${sql.json(graph as never)}, p_input => ${sql.json({ list })},
+      p_lease_ms => 0) as reply`;
+      return row!.reply as Reply;
+    }));
+    await Promise.all(runs.map(async ({ run_id }) => {
+      const tasks: ItemTask[] = [];
+      for (let i = 0; i < 6; i++) {
+        const [row] = await sql`select public.mira_claim_tasks(p_run_id => ${run_id}) as reply`;
+        tasks.push(...row!.reply.tasks);
+      }
+      const error = { code: "x", message: "broken", retryable: false };
+      await Promise.all(tasks.map((task) => {
+        const results = task.items.map(({ idx, attempt }) =>
+          Math.random() < 0.1 ? { idx, attempt, error } : { idx, attempt, output: idx }
+        );
+        return sql`select public.mira_advance_items(${run_id}, ${task.seq},
+        ${sql.json(results)}, 0)`;
+      }));
+    }));
+    const ids = runs.map((run) => run.run_id);
+    ok((await statuses(ids)).every((status) => ["completed", "failed"].includes(status)));
+  },
+);
+
+race("a cancel meets the last elements of maps: no deadlock, nothing left open", async () => {
+  const graph = {
+    nodes: [...ends, {
+      name: "m",
+      type: "map",
+      config: { items: "$.list", each: { type: "llm", config: { prompt: "x" } } },
+    }],
+    edges: [edge("start", "m"), edge("m", "end")],
+  };
+  type ItemTask = Task & { items: { idx: number; attempt: number }[] };
+  const runs = await Promise.all(Array.from({ length: 80 }, async () => {
+    const [row] = await sql`select public.mira_start_run(${user},
+      p_workflow => ${sql.json(graph as never)}, p_input => '{"list":[1,2,3]}',
+      p_lease_ms => 60000) as reply`;
+    return row!.reply as Reply;
+  }));
+  await Promise.all(runs.flatMap((run) => {
+    const [task] = run.tasks as ItemTask[];
+    return [
+      ...task!.items.map(async ({ idx, attempt }) => {
+        const call = { call: { index: 0, kind: "model", name: "m", output: {} } };
+        await sql`select public.mira_record_item_call(${run.run_id}, 1, ${idx}, ${attempt},
+          ${sql.json(call)})`;
+        await sql`select public.mira_advance_items(${run.run_id}, 1,
+          ${sql.json([{ idx, attempt, output: 1 }])}, 0)`;
+      }),
+      new Promise((resolve) => setTimeout(resolve, Math.random() * 300))
+        .then(() => sql`select public.mira_cancel_run(null, ${run.run_id})`),
+    ];
+  }));
+  const ids = runs.map((run) => run.run_id);
+  ok((await statuses(ids)).every((status) => ["completed", "cancelled"].includes(status)));
+  const [open] = await sql`select count(*)::int as n from private.run_maps
+    where run_id = any(${ids}::uuid[]) and is_open`;
+  equal(open!.n, 0);
+});
