@@ -33,9 +33,11 @@ const host: RunnerHost = {
     }),
     from: () => ({
       select: () => ({
-        eq: async () => ({
-          data: await sql`select * from public.mira_tool_definitions`,
-          error: null,
+        eq: () => ({
+          abortSignal: async () => ({
+            data: await sql`select * from public.mira_tool_definitions`,
+            error: null,
+          }),
         }),
       }),
     }),
