@@ -8,6 +8,7 @@ const WRITES = `
   -- CPU time of this session in ms where the server lets us read it, else time by the clock
   create function bench.cpu_ms() returns float language plpgsql as $f$
   begin
+    perform pg_sleep(.0001); -- the kernel books a process's time when it leaves the core, or at the next tick
     return split_part(pg_read_file('/proc/self/schedstat', 0, 100), ' ', 1)::float / 1e6;
   exception when others then
     return extract(epoch from clock_timestamp()) * 1000;
