@@ -14,7 +14,7 @@ export interface ModelHabits {
  * words alone. Squared IDF weights, z-scores, geometric means and reciprocal rank fusion were
  * cross-validated beside the plain sum: rank fusion did best on the tuning set and lost five of the
  * held-out requests (exact identifiers), the others came out level, so the plain sum stays.
- * What the model does not know, no weight mends: of 20 paraphrases without a word in common it puts 3
+ * What the model does not know, no weight mends: of 20 paraphrases with hardly a word in common it puts 3
  * first (meaning alone 2, words alone 1), of 20 lexical traps none (1, 0).
  *
  * The other models cannot run here; theirs is judgement. In held_out.ts the letters of a lexical

@@ -18,7 +18,7 @@
 -- the evidence counts are in no index, so their updates stay on the heap page (HOT). That is why the
 -- seed's indexes on use_count, confidence and final_outcome are not here: one user's rows are sorted in
 -- memory. Its GINs over whole `actions` and `context` documents are not here either: nothing asks for
--- the first, the search filters by context inside its own index, and both cost a third of an insert.
+-- the first, the search filters by context inside its own index, and every insert pays for an index.
 --
 -- Here are the tables and the models; recall_index keeps the side table, recall_search reads it,
 -- pattern_evidence counts uses and weighs outcomes, embedding pays for every text once, recall_care
