@@ -212,8 +212,8 @@ comment on column public.workflow_executions.results is 'The run''s output.';
 create table public.mira_workflow_state (
   id uuid primary key default gen_random_uuid()
     references public.workflow_executions (id) on delete cascade,
-  user_id uuid not null references auth.users (id) on delete cascade,
-  workflow_id uuid references public.mira_workflows (id) on delete set null,
+  user_id uuid not null,
+  workflow_id uuid,
   version_id bigint not null,
   thread_id uuid,
   parent_run_id uuid references public.mira_workflow_state (id) on delete cascade,
@@ -249,8 +249,6 @@ create table public.mira_workflow_state (
 ) with (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.05);
 create index mira_workflow_state_user_id_created_at_idx
   on public.mira_workflow_state (user_id, created_at desc);
-create index mira_workflow_state_workflow_id_idx
-  on public.mira_workflow_state (workflow_id) where workflow_id is not null;
 create index mira_workflow_state_thread_id_idx
   on public.mira_workflow_state (thread_id) where thread_id is not null;
 create index mira_workflow_state_parent_run_id_idx
@@ -262,6 +260,19 @@ create index mira_workflow_state_user_id_priority_due_at_idx
   on public.mira_workflow_state (user_id, priority desc, due_at) where due_at is not null;
 create index mira_workflow_state_leased_idx
   on public.mira_workflow_state (due_at) where leased_at is not null;
+-- The ledger row is the owner and goes with the account; a key of this table's own to the account or to the
+-- workflow would cost every start one more look and row lock each. So a deleted workflow is taken out here.
+create function private.forget_workflows() returns trigger
+language plpgsql security definer set search_path = '' as $$
+begin
+  update public.mira_workflow_state s set workflow_id = null from gone
+    where s.user_id = gone.user_id and s.workflow_id = gone.id;
+  return null;
+end $$;
+comment on function private.forget_workflows() is 'Trigger: checkpoints name no workflow that is gone.';
+revoke all on function private.forget_workflows() from public, anon, authenticated;
+create trigger mira_workflows_forget after delete on public.mira_workflows
+  referencing old table as gone for each statement execute function private.forget_workflows();
 comment on table public.mira_workflow_state is
   'The checkpoint of a run (same id as its ledger row): state object, open steps, lease and spend. Only the engine writes it.';
 comment on column public.mira_workflow_state.version_id is

@@ -136,34 +136,6 @@ end $$;
 comment on function private.ordered_uuid() is
   'A version 7 uuid (RFC 9562 §5.7): new keys land at the right edge of an index instead of all over it.';
 
--- PostgreSQL reads a check's expression anew for every statement that writes. Two tables take a row at
--- every step of every run: there the limits on size stand together, behind one short call.
-create function private.fits_log(p_agent_type text, p_step text, p_message text, p_metadata jsonb) returns boolean
-language plpgsql immutable set search_path = '' as $$
-begin
-  return pg_catalog.length(p_agent_type) between 1 and 64 and coalesce(pg_catalog.length(p_step) between 1 and 200, true)
-    and pg_catalog.octet_length(p_message) between 1 and 4096
-    and pg_catalog.jsonb_typeof(p_metadata) = 'object' and pg_catalog.pg_column_size(p_metadata) <= 16384;
-end $$;
-comment on function private.fits_log(text, text, text, jsonb) is 'Whether a log line is within its limits.';
-
-create function private.fits_call(p_tool text, p_step text, p_arguments jsonb, p_result jsonb, p_error text,
-  p_duration_ms bigint, p_attempt smallint) returns boolean
-language plpgsql immutable set search_path = '' as $$
-begin
-  return pg_catalog.length(p_tool) between 1 and 200 and coalesce(pg_catalog.length(p_step) between 1 and 200, true)
-    and coalesce(pg_catalog.pg_column_size(p_arguments) <= 65536, true)
-    and coalesce(pg_catalog.pg_column_size(p_result) <= 65536, true)
-    and coalesce(pg_catalog.octet_length(p_error) <= 4096, true)
-    and coalesce(p_duration_ms >= 0, true) and p_attempt >= 1;
-end $$;
-comment on function private.fits_call(text, text, jsonb, jsonb, text, bigint, smallint) is
-  'Whether the record of a tool call is within its limits.';
-revoke all on function private.fits_log(text, text, text, jsonb),
-  private.fits_call(text, text, jsonb, jsonb, text, bigint, smallint) from public, anon, authenticated;
-grant execute on function private.fits_log(text, text, text, jsonb),
-  private.fits_call(text, text, jsonb, jsonb, text, bigint, smallint) to authenticated, service_role;
-
 -- execution_logs ---------------------------------------------------------------------------------
 
 create table public.execution_logs (
@@ -173,13 +145,25 @@ create table public.execution_logs (
   user_id uuid not null references auth.users (id) on delete cascade,
   task_id uuid not null,
   is_keyed boolean not null default false,
-  level text not null default 'info' check (level in ('info', 'success', 'error', 'warning')),
+  level text not null default 'info',
   agent_type text not null default 'worker',
   step text,
   message text not null,
-  metadata jsonb not null default '{}',
-  constraint execution_logs_fits check (private.fits_log(agent_type, step, message, metadata))
+  metadata jsonb not null default '{}'
 );
+-- PostgreSQL reads the text of a check anew for every statement that writes. What takes rows at every step
+-- of every run has one check, and it is short: the whole row through one function.
+create function private.fits(p_log public.execution_logs) returns boolean
+language plpgsql immutable set search_path = '' as $$
+begin
+  return p_log.level in ('info', 'success', 'error', 'warning')
+    and length(p_log.agent_type) between 1 and 64 and coalesce(length(p_log.step) between 1 and 200, true)
+    and octet_length(p_log.message) between 1 and 4096
+    and jsonb_typeof(p_log.metadata) = 'object' and pg_column_size(p_log.metadata) <= 16384;
+end $$;
+comment on function private.fits(public.execution_logs) is
+  'Whether a log line is within its limits: level info, success, error or warning; sizes.';
+alter table public.execution_logs add constraint execution_logs_fits check (private.fits(execution_logs));
 comment on table public.execution_logs is
   'Running commentary of tasks, one row per line, append-only. Written by the engine and by log-execution.';
 comment on column public.execution_logs.seq is
@@ -226,7 +210,7 @@ end $$;
 comment on function private.order_direct_log() is
   'Trigger: a row inserted straight through the Data API with the secret key keeps the same promises.';
 create trigger execution_logs_order_direct before insert on public.execution_logs
-  for each row when (current_user = 'service_role') execute function private.order_direct_log();
+  for each row when (current_user::text = 'service_role') execute function private.order_direct_log();
 
 -- task_history -----------------------------------------------------------------------------------
 
@@ -234,23 +218,34 @@ create table public.task_history (
   id uuid not null default gen_random_uuid(),
   user_id uuid not null references auth.users (id) on delete cascade,
   execution_id uuid references public.workflow_executions (id) on delete set null,
-  description text not null check (octet_length(description) between 1 and 8192),
-  status text not null default 'pending' check (status in
-    ('pending', 'running', 'waiting', 'completed', 'failed', 'cancelled')),
-  result jsonb check (pg_column_size(result) <= 65536),
-  output_summary text check (octet_length(output_summary) <= 16384),
-  output_links text[] not null default '{}' check (cardinality(output_links) <= 100),
-  services_used text[] not null default '{}' check (cardinality(services_used) <= 50),
-  error_message text check (octet_length(error_message) <= 4096),
-  duration_ms bigint check (duration_ms >= 0),
-  metadata jsonb not null default '{}'
-    check (jsonb_typeof(metadata) = 'object' and pg_column_size(metadata) <= 16384),
+  description text not null,
+  services_used text[] not null default '{}',
+  metadata jsonb not null default '{}',
+  created_at timestamptz not null default now(),
+  status text not null default 'pending',
   started_at timestamptz,
   completed_at timestamptz,
-  created_at timestamptz not null default now(),
   updated_at timestamptz not null default now(),
+  duration_ms bigint,
+  output_links text[] not null default '{}',
+  output_summary text,
+  result jsonb,
+  error_message text,
   primary key (user_id, id)
-);
+) with (fillfactor = 60);
+create function private.fits(p_task public.task_history) returns boolean
+language plpgsql immutable set search_path = '' as $$
+begin
+  return octet_length(p_task.description) between 1 and 8192
+    and p_task.status in ('pending', 'running', 'waiting', 'completed', 'failed', 'cancelled')
+    and coalesce(pg_column_size(p_task.result) <= 65536, true)
+    and coalesce(octet_length(p_task.output_summary) <= 16384, true)
+    and cardinality(p_task.output_links) <= 100 and cardinality(p_task.services_used) <= 50
+    and coalesce(octet_length(p_task.error_message) <= 4096, true) and coalesce(p_task.duration_ms >= 0, true)
+    and jsonb_typeof(p_task.metadata) = 'object' and pg_column_size(p_task.metadata) <= 16384;
+end $$;
+comment on function private.fits(public.task_history) is 'Whether a task is within its limits: known status; sizes.';
+alter table public.task_history add constraint task_history_fits check (private.fits(task_history));
 comment on table public.task_history is
   'One row per task a person asked for: what became of it, its outputs, services and duration.';
 comment on column public.task_history.id is 'The task id; the run''s id when a run does the task.';
@@ -335,8 +330,7 @@ create table public.tool_executions (
   project_id uuid,
   duration_ms bigint,
   attempt smallint not null default 1,
-  status text not null default 'running'
-    check (status in ('pending', 'running', 'completed', 'failed', 'cancelled')),
+  status text not null default 'running',
   tool_name text not null,
   step text,
   arguments jsonb,
@@ -345,10 +339,20 @@ create table public.tool_executions (
   started_at timestamptz not null default now(),
   completed_at timestamptz,
   created_at timestamptz not null default now(),
-  primary key (user_id, id),
-  constraint tool_executions_fits
-    check (private.fits_call(tool_name, step, arguments, result, error_message, duration_ms, attempt))
+  primary key (user_id, id)
 );
+create function private.fits(p_call public.tool_executions) returns boolean
+language plpgsql immutable set search_path = '' as $$
+begin
+  return p_call.status in ('pending', 'running', 'completed', 'failed', 'cancelled')
+    and length(p_call.tool_name) between 1 and 200 and coalesce(length(p_call.step) between 1 and 200, true)
+    and coalesce(pg_column_size(p_call.arguments) <= 65536, true)
+    and coalesce(pg_column_size(p_call.result) <= 65536, true)
+    and coalesce(octet_length(p_call.error_message) <= 4096, true)
+    and coalesce(p_call.duration_ms >= 0, true) and p_call.attempt >= 1;
+end $$;
+comment on function private.fits(public.tool_executions) is 'Whether the record of a tool call is within its limits.';
+alter table public.tool_executions add constraint tool_executions_fits check (private.fits(tool_executions));
 comment on table public.tool_executions is
   'One row per tool call of a run, a task or a project: which tool, how long, how it ended.';
 comment on column public.tool_executions.run_id is 'The run that called the tool, if one did.';
@@ -1192,7 +1196,7 @@ begin
         'write_execution_logs', 'check_log', 'delete_old_execution_logs', 'check_period',
         'period_of', 'insert_task_history', 'check_task_status', 'update_task_history_status',
         'document_type', 'insert_documents', 'start_tool_execution', 'finish_tool_execution',
-        'broadcast_execution_logs')
+        'broadcast_execution_logs', 'fits')
       or n.nspname = 'public' and p.proname in ('insert_execution_log', 'insert_execution_logs',
         'get_execution_logs_by_task', 'get_execution_logs_filtered', 'delete_old_execution_logs',
         'get_execution_log_statistics', 'insert_task_history', 'update_task_history_status',
@@ -1216,6 +1220,7 @@ grant execute on function
   private.period_of(timestamptz, text, timestamptz), private.document_type(text),
   private.ordered_uuid(), private.redact_text(text), private.redact_json(jsonb), private.redact_keys(jsonb),
   private.clip_text(text, integer), private.clip_json(jsonb, integer),
+  private.fits(public.execution_logs), private.fits(public.task_history), private.fits(public.tool_executions),
   public.insert_execution_log(uuid, text, text, text, text, jsonb, uuid, uuid),
   public.insert_execution_logs(jsonb, uuid),
   public.get_execution_logs_by_task(uuid, bigint, integer, uuid),

@@ -101,6 +101,11 @@ declare
   v_success double precision := (new.current_state = 'completed')::int;
   v_row record;
 begin
+  -- asked here and not in the trigger's WHEN, which PostgreSQL reads anew for every statement
+  if new.workflow_id is null or new.current_state not in ('completed', 'failed')
+    or old.current_state in ('completed', 'failed') then
+    return null;
+  end if;
   for v_row in
     update public.mira_learned_patterns t
     set run_count = t.run_count + 1, run_successes = t.run_successes + v_success,
@@ -118,9 +123,7 @@ comment on function private.learn_from_run() is
   'Trigger: how a run of a promoted habit ended moves the confidence of the habit and of its behaviour pattern. Definer: runs are ended by the engine.';
 create trigger workflow_executions_learn_from_run
   after update of current_state on public.workflow_executions
-  for each row
-  when (new.workflow_id is not null and new.current_state in ('completed', 'failed')
-    and old.current_state not in ('completed', 'failed'))
+  for each row when (new.current_state is distinct from old.current_state)
   execute function private.learn_from_run();
 
 create function public.mira_read_habit(p_user_id uuid, p_pattern_id uuid) returns json
