@@ -1128,6 +1128,7 @@ export type Database = {
           "state_data": NonNullable<Json>;
           "status": string;
           "steps_used": number;
+          "straight_node": number | null;
           "thread_id": string | null;
           "tokens_used": number;
           "updated_at": string;
@@ -1166,6 +1167,7 @@ export type Database = {
           "state_data"?: NonNullable<Json>;
           "status"?: string;
           "steps_used"?: number;
+          "straight_node"?: number | null;
           "thread_id"?: string | null;
           "tokens_used"?: number;
           "updated_at"?: string;
@@ -1203,6 +1205,7 @@ export type Database = {
           "state_data"?: NonNullable<Json>;
           "status"?: string;
           "steps_used"?: number;
+          "straight_node"?: number | null;
           "thread_id"?: string | null;
           "tokens_used"?: number;
           "updated_at"?: string;
@@ -1230,20 +1233,6 @@ export type Database = {
             columns: ["parent_run_id"];
             isOneToOne: false;
             referencedRelation: "mira_workflow_state";
-            referencedColumns: ["id"];
-          },
-          {
-            foreignKeyName: "mira_workflow_state_workflow_id_fkey";
-            columns: ["workflow_id"];
-            isOneToOne: false;
-            referencedRelation: "mira_workflows";
-            referencedColumns: ["id"];
-          },
-          {
-            foreignKeyName: "mira_workflow_state_workflow_id_fkey";
-            columns: ["workflow_id"];
-            isOneToOne: false;
-            referencedRelation: "workflows";
             referencedColumns: ["id"];
           },
         ];
@@ -2890,6 +2879,15 @@ export type Database = {
           "p_user_id": string;
           "p_workflow"?: Json;
           "p_workflow_id"?: string;
+        };
+        Returns: Json;
+      };
+      "mira_start_runs": {
+        Args: {
+          "p_inputs": Json;
+          "p_lease_ms"?: number;
+          "p_user_id": string;
+          "p_workflow_id": string;
         };
         Returns: Json;
       };

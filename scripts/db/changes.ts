@@ -52,8 +52,8 @@ export function removalsOf(gone: Catalog, actual: Catalog, kept: Catalog): Chang
   for (const [key, object] of [...gone].reverse()) {
     const found = actual.get(key);
     if (found === undefined || kept.has(key) || found.unmake === "") continue;
-    // foreign keys and policies are taken first all the same: they tie tables and functions together
-    const ties = object.kind === "policy" || found.definition.startsWith("FOREIGN KEY");
+    // foreign keys, checks and policies are taken first all the same: they tie tables and functions together
+    const ties = object.kind === "policy" || /^(FOREIGN KEY|CHECK)/.test(found.definition);
     if (!ties && isGone(asTable(object.parent, gone), gone, remaining)) continue;
     changes.push({
       says: `drop ${object.kind} ${object.name}`,

@@ -152,6 +152,15 @@ create table private.version_nodes (
   targets int[] not null,
   labels jsonb not null,
   feeders int[],
+  name text not null,
+  tool text,
+  next_is_end boolean,
+  next_key int,
+  next_id uuid,
+  next_name text,
+  next_node text,
+  next_timeout interval,
+  next_output jsonb,
   primary key (version_id, key)
 );
 comment on column private.workflow_versions.used_at is 'When an inline graph was last started, to the day: unused ones are purged.';
@@ -166,6 +175,11 @@ comment on column private.version_nodes.sole_target is
   'The one successor when there is nothing to decide and nothing to join; else null.';
 comment on column private.version_nodes.targets is 'Successors over unlabelled edges.';
 comment on column private.version_nodes.labels is 'Successors over labelled edges: {label: [keys]}.';
+comment on column private.version_nodes.next_is_end is
+  'The straight road: from here exactly one task, or the end, comes next, with nothing to decide, to join or to reduce; the next_* columns then say all that the engine must know of it. Null = the long road.';
+comment on column private.version_nodes.next_id is 'The node the run then stands at: the next one, or at the end still this one.';
+comment on column private.version_nodes.next_node is 'The successor''s node, as the JSON text a worker is handed.';
+comment on column private.version_nodes.next_output is 'What an end makes the run''s output, if not its state.';
 comment on column private.version_nodes.feeders is
   'For a node that joins: every node from which it can be reached. It fires when none of them is open.';
 
@@ -239,6 +253,7 @@ create table public.mira_workflow_state (
   steps_used int not null default 0,
   next_seq int not null default 1,
   last_event int not null default 0,
+  straight_node int,
   tokens_used bigint not null default 0,
   cost_micros bigint not null default 0,
   cursor jsonb not null default '{}',
@@ -283,6 +298,8 @@ comment on column public.mira_workflow_state.lease_epoch is 'Raised by each clai
 comment on column public.mira_workflow_state.stalls is 'Claims in a row that followed a lapsed lease with no step recorded between.';
 comment on column public.mira_workflow_state.cursor is
   'Open steps by sequence number, and joins that have been reached: the program counter of the run.';
+comment on column public.mira_workflow_state.straight_node is
+  'The node of step next_seq - 1 while that is all there is to the cursor: one task, first attempt, held under lease_epoch, opened by last_event, and no budget, deadline or limit need be looked at. Null = read the cursor.';
 comment on column public.mira_workflow_state.state_data is 'The state object, shaped by the steps'' outputs through the reducers.';
 comment on column public.mira_workflow_state.cost_micros is 'Money spent, in millionths of a US dollar.';
 comment on column public.mira_workflow_state.last_event is 'Number of the newest recorded event; event numbers have no gaps and follow commit order.';
@@ -800,7 +817,7 @@ language sql set search_path = '' as $$
     select sink as key, array_agg(key order by key) as keys from up group by sink
   )
   insert into private.version_nodes
-    (version_id, key, type, is_task, node, output_key, reducer, timeout_ms, sole_target, targets, labels, feeders)
+    (version_id, key, type, is_task, node, output_key, reducer, timeout_ms, sole_target, targets, labels, feeders, name, tool)
   select p_version_id, node.key, node.type,
     node.type in ('llm', 'tool') or (node.type = 'router' and coalesce(node.config ->> 'mode', '') = 'llm'),
     -- a model chooses among the labels that are drawn, whatever the configuration says
@@ -812,7 +829,7 @@ language sql set search_path = '' as $$
     (node.config ->> 'timeout_ms')::int,
     case when node.type <> 'router' and cardinality(out.targets) = 1
       and not exists (select from feeders f where f.key = out.targets[1]) then out.targets[1] end,
-    out.targets, out.labels, feeders.keys
+    out.targets, out.labels, feeders.keys, node.n ->> 'name', node.config ->> 'tool'
   from node
   cross join lateral (
     select coalesce(array_agg(e.target order by e.target) filter (where e.label is null), '{}') as targets,
@@ -820,7 +837,15 @@ language sql set search_path = '' as $$
         select e2.label, jsonb_agg(e2.target order by e2.target) as keys
         from edge e2 where e2.source = node.key and e2.label is not null group by e2.label) l), '{}') as labels
     from edge e where e.source = node.key) out
-  left join feeders on feeders.key = node.key
+  left join feeders on feeders.key = node.key;
+
+  update private.version_nodes n set next_is_end = m.type = 'end',
+    next_key = case when m.type <> 'end' then m.key end, next_id = (case when m.type = 'end' then n.node else m.node end ->> 'id')::uuid,
+    next_name = m.name, next_node = m.node::text, next_timeout = make_interval(secs => m.timeout_ms::float8 / 1000), next_output = m.node #> '{config,output}'
+  from private.version_nodes m
+  where n.version_id = p_version_id and m.version_id = p_version_id and m.key = n.sole_target
+    and (n.type = 'start' and m.type in ('tool', 'llm')
+      or n.type in ('tool', 'llm') and m.type in ('tool', 'llm', 'end') and n.output_key <> '.' and n.reducer = 'replace')
 $$;
 comment on function private.compile_version(bigint, jsonb) is 'Fills private.version_nodes for a frozen graph.';
 

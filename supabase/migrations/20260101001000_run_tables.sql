@@ -161,6 +161,18 @@ comment on function private.delete_run_rows() is 'Trigger: a deleted run takes i
 create trigger mira_workflow_state_delete_rows after delete on public.mira_workflow_state
   referencing old table as gone for each statement execute function private.delete_run_rows();
 
+-- A start reads the limits under the shared lock: it either sees a new limit or is seen here.
+create function private.follow_limits() returns trigger
+language plpgsql security definer set search_path = '' as $$
+begin
+  perform pg_advisory_xact_lock(hashtextextended('mira:limits:' || new.user_id::text, 0));
+  update public.mira_workflow_state s set straight_node = null where s.user_id = new.user_id and s.due_at is not null;
+  return null;
+end $$;
+comment on function private.follow_limits() is 'Trigger: a user''s live runs leave the straight road when there is a limit to look at.';
+create trigger user_limits_follow after insert on private.user_limits
+  for each row execute function private.follow_limits();
+
 -- Nobody calls these but the server.
 select private.close_functions('{
-  delete_run_rows}');
+  delete_run_rows,follow_limits}');

@@ -357,7 +357,7 @@ comment on function private.issue(public.mira_workflow_state, interval) is
   'Tasks for the ready steps of a leased run, each marked as held under the current epoch.';
 
 -- Items of one fan-out, as one task; null when none can be had.
-create function private.take_items(p_run_id uuid, p_seq int, p_take int, p_lease interval) returns jsonb
+create function private.take_items(p_run_id uuid, p_seq int, p_take int, p_lease interval, p_lean boolean default false) returns jsonb
 language plpgsql set search_path = '' as $$
 declare
   r public.mira_workflow_state;
@@ -389,10 +389,16 @@ begin
   if n.type = 'llm' then
     v_items := private.with_calls(p_run_id, p_seq, v_items);
   end if;
+  if p_lean then
+    -- what the worker has already may be as large as the list itself: it is not even read
+    r.state_data := '{}';
+    r.input := '{}';
+    return private.task(r, n, p_seq, '{}', p_lease) - '{state,input,node}'::text[] || jsonb_build_object('items', v_items);
+  end if;
   return private.task(r, n, p_seq, '{}', p_lease) || jsonb_build_object('items', v_items);
 end $$;
-comment on function private.take_items(uuid, int, int, interval) is
-  'Claims up to p_take items of a fan-out (null: its own batch size): a task with items [{idx, attempt, value}], or null.';
+comment on function private.take_items(uuid, int, int, interval, boolean) is
+  'Claims up to p_take items of a fan-out (null: its own batch size): a task with items [{idx, attempt, value}], or null. p_lean: without state, input and node.';
 
 create function private.waiting(r public.mira_workflow_state) returns jsonb
 language sql stable set search_path = '' as $$
@@ -471,6 +477,23 @@ $$;
 comment on function private.close_items(uuid, int) is
   'Takes what is open of a run''s fan-outs, or of one, off the queue, without waiting for anybody.';
 
+-- May the run's next step take the straight road?
+create function private.straight_node(r public.mira_workflow_state) returns int
+language plpgsql stable set search_path = '' as $$
+declare
+  v_node int := (r.cursor #>> array['o', (r.next_seq - 1)::text, 'n'])::int;
+begin
+  if v_node is null or r.deadline_at is not null or r.max_tokens is not null or r.max_cost_micros is not null
+    or r.cursor <> jsonb_build_object('o', jsonb_build_object((r.next_seq - 1)::text,
+      jsonb_build_object('n', v_node, 'f', r.last_event, 'i', r.lease_epoch)))
+    or exists (select from private.user_limits l where l.user_id = r.user_id) then
+    return null;
+  end if;
+  return v_node;
+end $$;
+comment on function private.straight_node(public.mira_workflow_state) is
+  'The node of a leased run''s only open step, when nothing else is in its cursor and nothing limits it; else null.';
+
 -- Write the checkpoint: keep, renew or give back the lease; follow the status.
 create function private.save(inout r public.mira_workflow_state, p_old text, p_lease interval default null)
 language plpgsql set search_path = '' as $$
@@ -503,11 +526,12 @@ begin
     r.started_at := coalesce(r.started_at, now());
   end if;
   r.updated_at := now();
+  r.straight_node := case when r.leased_at is not null then private.straight_node(r) end;
   update public.mira_workflow_state s set
     started_at = r.started_at, finished_at = r.finished_at, leased_at = r.leased_at, due_at = r.due_at,
     lease_epoch = r.lease_epoch, stalls = r.stalls, status = r.status, updated_at = r.updated_at,
     current_node_id = r.current_node_id, steps_used = r.steps_used, next_seq = r.next_seq, last_event = r.last_event,
-    tokens_used = r.tokens_used, cost_micros = r.cost_micros, cursor = r.cursor, state_data = r.state_data,
+    straight_node = r.straight_node, tokens_used = r.tokens_used, cost_micros = r.cost_micros, cursor = r.cursor, state_data = r.state_data,
     output = r.output, error = r.error
   where s.id = r.id;
   if r.status <> p_old then
@@ -608,4 +632,4 @@ comment on function private.child_finished(public.mira_workflow_state) is
 -- Nobody calls these but the server.
 select private.close_functions('{
   enqueue,complete_step,fail_step,open_map,move,wake,task,issue,take_items,waiting,follow_ledger,close_ledger,
-  follow_status,close_items,save,finish_map,child_finished}');
+  follow_status,close_items,straight_node,save,finish_map,child_finished}');

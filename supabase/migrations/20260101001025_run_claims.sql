@@ -147,6 +147,7 @@ begin
   ), taken as (
     update public.mira_workflow_state s set lease_epoch = 1, leased_at = now(), due_at = now() + p_lease, status = 'running',
       started_at = now(), updated_at = now(), current_node_id = (t.node ->> 'id')::uuid, steps_used = 1, next_seq = 2,
+      straight_node = case when s.max_tokens is null and s.max_cost_micros is null then t.key end,
       cursor = jsonb_build_object('o', jsonb_build_object('1', jsonb_build_object('n', t.key, 'f', 1, 'i', 1)))
     from ready t where s.id = t.id
     returning s.*, t.node, t.timeout_ms

@@ -16,8 +16,8 @@ comment on function private.tool_grants(jsonb, jsonb, jsonb) is
   'The part of a new run''s cursor that says which tools with side effects it may call; empty when nobody withholds any. Errors: PT422 tools_invalid.';
 
 -- The row pair of a new run, in memory and in the ledger; the checkpoint is inserted by the caller.
-create function private.new_run(v private.workflow_versions, p_user_id uuid, p_input jsonb, p_options jsonb,
-  p_status text default 'pending', p_step text default null) returns public.mira_workflow_state
+create function private.new_run(v private.workflow_versions, p_user_id uuid, p_input jsonb, p_options jsonb)
+returns public.mira_workflow_state
 language plpgsql set search_path = '' as $$
 declare
   r public.mira_workflow_state;
@@ -42,8 +42,7 @@ begin
   r.updated_at := now();
   r.lease_epoch := 0;
   r.stalls := 0;
-  r.status := p_status;
-  r.started_at := case when p_status <> 'pending' then now() end;
+  r.status := 'pending';
   r.steps_used := 0;
   r.next_seq := 1;
   r.last_event := 1;
@@ -55,16 +54,16 @@ begin
     || private.tool_grants(coalesce(p_options -> 'grants', '[]'), v.limits -> 'tools', p_options -> 'tools');
   r.due_at := now() + make_interval(secs => coalesce((p_options ->> 'delay_ms')::float8, 0) / 1000);
   insert into public.workflow_executions (id, user_id, workflow_id, conversation_id, workflow_type, current_state,
-    current_step, started_at, participating_agents, workflow_config, execution_plan, created_at, updated_at)
-  values (r.id, p_user_id, v.workflow_id, p_options ->> 'conversation_id', v.name, p_status, p_step, r.started_at, v.agents,
+    participating_agents, workflow_config, execution_plan, created_at, updated_at)
+  values (r.id, p_user_id, v.workflow_id, p_options ->> 'conversation_id', v.name, 'pending', v.agents,
     jsonb_strip_nulls(jsonb_build_object('input', r.input, 'version', v.version, 'metadata', p_options -> 'metadata')),
     jsonb_strip_nulls(jsonb_build_object('priority', r.priority, 'budget', p_options -> 'budget',
       'tools', p_options -> 'tools', 'parent_run_id', p_options -> 'parent_run_id', 'forked_from', p_options -> 'forked_from')), now(), now());
-  insert into public.task_history (id, user_id, execution_id, description, status, started_at)
-  values (r.id, p_user_id, r.id, v.name, p_status, r.started_at);
+  insert into public.task_history (id, user_id, execution_id, description)
+  values (r.id, p_user_id, r.id, v.name);
   return r;
 end $$;
-comment on function private.new_run(private.workflow_versions, uuid, jsonb, jsonb, text, text) is
+comment on function private.new_run(private.workflow_versions, uuid, jsonb, jsonb) is
   'A pending run of a version: ledger and history rows written, checkpoint returned for the caller to finish and insert.';
 
 create function private.insert_run(r public.mira_workflow_state) returns void
@@ -97,6 +96,72 @@ end $$;
 comment on function private.current_version(uuid, uuid) is
   'The frozen version of an active workflow. Errors: PT404 workflow_not_found, PT409 workflow_not_active, PT422 workflow_invalid.';
 
+-- The straight road of starting: runs of an active workflow that begin with a task, with nothing to limit them
+-- and nothing to be said about them. However many there are, one statement writes ledger, history and
+-- checkpoint. Null = take the long road.
+create function private.start_straight(p_user_id uuid, p_workflow_id uuid, p_inputs jsonb, p_thread_id uuid, p_lease interval)
+returns json
+language plpgsql security definer set search_path = '' as $$
+declare
+  v_user uuid;
+  v_version bigint;
+  v_number int;
+  v_name text;
+  v_agents text[];
+  v_required text[];
+  v_key int;
+  v_id uuid;
+  v_step text;
+  v_node text;
+  v_timeout interval;
+  v_replies text;
+begin
+  select w.user_id, v.id, v.version, v.name, v.agents, v.required, n.next_key, n.next_id, n.next_name, n.next_node, n.next_timeout
+    into v_user, v_version, v_number, v_name, v_agents, v_required, v_key, v_id, v_step, v_node, v_timeout
+  from public.mira_workflows w
+  join private.workflow_versions v on v.workflow_id = w.id and v.version = w.version
+  join private.version_nodes n on n.version_id = v.id and n.key = v.start_key
+  where w.id = p_workflow_id and w.is_active and n.next_key is not null and v.limits = '{}';
+  if v_user is null or v_user <> p_user_id then
+    return null;
+  end if;
+  if v_required <> '{}' and exists (select from jsonb_array_elements(p_inputs) i where not i ?& v_required) then
+    return null;
+  end if;
+  perform pg_advisory_xact_lock_shared(hashtextextended('mira:limits:' || v_user::text, 0));
+  if exists (select from private.user_limits l where l.user_id = v_user) then
+    return null;
+  end if;
+  with run as materialized (
+    select private.ordered_uuid() as id, i.value as input, i.ordinality as ord from jsonb_array_elements(p_inputs) with ordinality i
+  ), ledger as (
+    insert into public.workflow_executions (id, user_id, workflow_id, workflow_type, current_state, current_step, started_at,
+      participating_agents, workflow_config, execution_plan)
+    select run.id, v_user, p_workflow_id, v_name, 'running', v_step, now(), v_agents,
+      jsonb_build_object('input', run.input, 'version', v_number), '{"priority": 5}' from run
+  ), history as (
+    insert into public.task_history (id, user_id, execution_id, description, status, started_at)
+    select run.id, v_user, run.id, v_name, 'running', now() from run
+  ), checkpoint as (
+    insert into public.mira_workflow_state (id, user_id, workflow_id, version_id, thread_id, max_steps, started_at, leased_at,
+      due_at, lease_epoch, status, current_node_id, steps_used, next_seq, last_event, straight_node, cursor, state_data, input)
+    select run.id, v_user, p_workflow_id, v_version, p_thread_id, 1000, now(), now(),
+      now() + p_lease, 1, 'running', v_id, 1, 2, 1, v_key,
+      concat('{"o": {"1": {"f": 1, "i": 1, "n": ', v_key, '}}}')::jsonb,
+      case when jsonb_typeof(run.input) = 'object' then run.input else jsonb_build_object('input', run.input) end, run.input from run
+    returning id, due_at, updated_at, state_data, input
+  )
+  select string_agg(concat('{"run_id":"', run.id, '","status":"running","accepted":true,"created":true,"tasks":[{"run_id":"', run.id,
+      '","seq":1,"epoch":1,"attempt":1,"key":"', run.id, ':1","user_id":"', v_user, '","workflow_id":"', p_workflow_id,
+      '","thread_id":', coalesce(to_json(p_thread_id), 'null'), ',"node":', v_node, ',"state":', c.state_data, ',"input":', c.input,
+      ',"budget_left":{"steps":999,"tokens":null,"cost_micros":null,"time_ms":null},"lease_until":', to_json(c.due_at),
+      ',"deadline_at":', coalesce(to_json(c.updated_at + v_timeout), 'null'), '}]}'), ',' order by run.ord)
+    into v_replies from checkpoint c join run on run.id = c.id;
+  return concat('[', v_replies, ']')::json;
+end $$;
+comment on function private.start_straight(uuid, uuid, jsonb, uuid, interval) is
+  'Starts one run per input of a workflow that begins with a task and has no limits, and leases them: replies in order, or null.';
+
 create function private.start_run(p_user_id uuid, p_workflow_id uuid, p_workflow jsonb, p_input jsonb, p_thread_id uuid,
   p_idempotency_key text, p_options jsonb, p_lease_ms int) returns jsonb
 language plpgsql security definer set search_path = '' as $$
@@ -104,8 +169,6 @@ declare
   v_issued record;
   r public.mira_workflow_state;
   v private.workflow_versions;
-  n private.version_nodes;
-  v_straight boolean;
   v_user uuid := p_user_id;
   v_tasks jsonb := '[]';
   v_lease interval;
@@ -141,27 +204,11 @@ begin
     raise exception using errcode = 'PT402', message = 'user_budget_exceeded', detail = 'Today''s budget of this user is spent.';
   end if;
   begin
-    select m.* into n from private.version_nodes s
-      join private.version_nodes m on m.version_id = s.version_id and m.key = s.sole_target and m.type in ('tool', 'llm')
-      where s.version_id = v.id and s.key = v.start_key;
-    v_straight := found and p_lease_ms > 0 and not p_options ? 'delay_ms' and v.limits ->> 'max_running' is null
-      and not exists (select from private.user_limits l where l.user_id = v_user);
-    r := private.new_run(v, v_user, p_input, p_options, case when v_straight then 'running' else 'pending' end, n.node ->> 'name');
+    perform pg_advisory_xact_lock_shared(hashtextextended('mira:limits:' || v_user::text, 0));
+    r := private.new_run(v, v_user, p_input, p_options);
     r.thread_id := p_thread_id;
     r.idempotency_key := p_idempotency_key;
-    if v_straight and not r.cursor ? 'g' and r.max_steps > 0 and r.deadline_at is null and (n.type = 'tool' or r.max_tokens is null and r.max_cost_micros is null) then
-      -- the first step is a worker's and nothing limits it: one insert, no move
-      v_lease := private.lease(p_lease_ms);
-      r.lease_epoch := 1;
-      r.leased_at := now();
-      r.due_at := now() + v_lease;
-      r.current_node_id := (n.node ->> 'id')::uuid;
-      r.steps_used := 1;
-      r.next_seq := 2;
-      r.cursor := jsonb_build_object('o', jsonb_build_object('1', jsonb_build_object('n', n.key, 'f', 1, 'i', 1)));
-      perform private.insert_run(r);
-      v_tasks := jsonb_build_array(private.task(r, n, 1, r.cursor #> '{o,1}', v_lease));
-    elsif p_lease_ms > 0 and r.due_at <= now() and private.may_run(r) then
+    if p_lease_ms > 0 and r.due_at <= now() and private.may_run(r) then
       v_lease := private.lease(p_lease_ms);
       r.lease_epoch := 1;
       r.leased_at := now();
@@ -220,7 +267,7 @@ comment on function private.create_child(public.mira_workflow_state, private.ver
 
 -- Nobody calls these but the server.
 select private.close_functions('{
-  tool_grants,new_run,insert_run,current_version,start_run,create_child}');
+  new_run,insert_run,current_version,start_straight,start_run,create_child}');
 grant execute on function
-  private.start_run(uuid, uuid, jsonb, jsonb, uuid, text, jsonb, int)
+  private.start_straight(uuid, uuid, jsonb, uuid, interval), private.start_run(uuid, uuid, jsonb, jsonb, uuid, text, jsonb, int)
   to service_role;

@@ -12,180 +12,168 @@ comment on function private.refusal(uuid, text, text, jsonb) is 'The answer to a
 -- that is a task or the end. One read, one fenced write, and the same rows the long road writes; the fence is the
 -- event number, so no lock is taken ahead of the write. Null = take the long road.
 create function private.advance_straight(p_run_id uuid, p_epoch int, p_seq int, p_outcome jsonb, p_lease interval)
-returns jsonb
+returns json
 language plpgsql security definer set search_path = '' as $$
 declare
-  f record;
-  v_key text := p_seq::text;
-  v_entry jsonb;
-  v_state jsonb;
-  v_next jsonb;
   v_output jsonb := p_outcome -> 'output';
-  v_arguments jsonb := p_outcome -> 'arguments';
-  v_ms int := greatest((p_outcome ->> 'duration_ms')::numeric, 0);
-  v_now timestamptz := now();
+  v_ms int;
+  v_user uuid;
+  v_event int;
+  v_steps int;
+  v_tokens bigint;
+  v_cost bigint;
+  v_started timestamptz;
+  v_result jsonb;
+  v_node int;
+  v_type text;
+  v_name text;
+  v_tool text;
+  v_is_end boolean;
+  v_reply text;
 begin
-  select s.user_id, s.workflow_id, s.thread_id, s.input, s.state_data, s.cursor, s.due_at, s.steps_used, s.max_steps, s.last_event,
-    s.next_seq, s.deadline_at, s.leased_at, s.status, s.lease_epoch, s.max_tokens, s.tokens_used, s.max_cost_micros, s.cost_micros, s.started_at,
-    n.key, n.type, n.node ->> 'name' as name, n.node #>> '{config,tool}' as tool, n.output_key, n.reducer,
-    m.key as m_key, m.node as m_node, m.type as m_type, m.timeout_ms as m_timeout_ms
-    into f
-  from public.mira_workflow_state s
-  join private.version_nodes n on n.version_id = s.version_id and n.key = (s.cursor #>> array['o', v_key, 'n'])::int
-  join private.version_nodes m on m.version_id = s.version_id and m.key = n.sole_target
-  where s.id = p_run_id and n.type in ('tool', 'llm') and n.output_key <> '.'
-    and (m.type = 'tool' or m.type = 'end' and s.parent_run_id is null
-      or m.type = 'llm' and s.max_tokens is null and s.max_cost_micros is null
-        and not exists (select from private.user_limits l where l.user_id = s.user_id));
-  if not found or f.lease_epoch <> p_epoch or f.leased_at is null or f.status <> 'running' then
+  update public.mira_workflow_state s set
+    finished_at = case when n.next_is_end then now() end,
+    leased_at = case when n.next_is_end then null else s.leased_at end,
+    due_at = case when n.next_is_end then null else s.due_at end,
+    stalls = 0,
+    status = case when n.next_is_end then 'completed' else s.status end,
+    updated_at = now(),
+    current_node_id = n.next_id,
+    steps_used = case when n.next_is_end then s.steps_used else s.steps_used + 1 end,
+    next_seq = case when n.next_is_end then s.next_seq else s.next_seq + 1 end,
+    last_event = case when n.next_is_end then s.last_event + 2 else s.last_event + 1 end,
+    straight_node = n.next_key,
+    cursor = case when n.next_is_end then '{"o": {}}' else concat('{"o": {"', s.next_seq, '": {"f": ', s.last_event + 1,
+      ', "i": ', p_epoch, ', "n": ', n.next_key, '}}}')::jsonb end,
+    state_data = s.state_data || jsonb_build_object(n.output_key, v_output),
+    output = case when not n.next_is_end then null
+      when n.next_output is null then s.state_data || jsonb_build_object(n.output_key, v_output)
+      else private.pick(n.next_output, s.state_data || jsonb_build_object(n.output_key, v_output), s.input) end
+  from private.version_nodes n
+  where s.id = p_run_id and s.lease_epoch = p_epoch and s.next_seq = p_seq + 1
+    and s.leased_at is not null and s.due_at > now() + p_lease / 2 and s.steps_used < s.max_steps
+    and n.version_id = s.version_id and n.key = s.straight_node and n.next_is_end is not null
+    and (not n.next_is_end or s.parent_run_id is null)
+    -- so small a column, however compressed, is far from the largest state there may be
+    and pg_column_size(s.state_data) < 8192
+  returning s.user_id, s.last_event, s.steps_used, s.tokens_used, s.cost_micros, s.started_at, s.output,
+    n.key, n.type, n.name, n.tool, n.next_is_end,
+    case when n.next_is_end then concat('{"run_id":"', p_run_id, '","status":"completed","accepted":true,"tasks":[],"output":', s.output, '}')
+    else concat('{"run_id":"', p_run_id, '","status":"running","accepted":true,"tasks":[{"run_id":"', p_run_id, '","seq":', p_seq + 1,
+      ',"epoch":', p_epoch, ',"attempt":1,"key":"', p_run_id, ':', p_seq + 1, '","user_id":"', s.user_id,
+      '","workflow_id":', coalesce(to_json(s.workflow_id), 'null'), ',"thread_id":', coalesce(to_json(s.thread_id), 'null'),
+      ',"node":', n.next_node, ',"state":', s.state_data, ',"input":', s.input,
+      ',"budget_left":{"steps":', s.max_steps - s.steps_used, ',"tokens":null,"cost_micros":null,"time_ms":null},"lease_until":',
+      to_json(s.due_at), ',"deadline_at":', coalesce(to_json(s.updated_at + n.next_timeout), 'null'), '}]}') end
+  into v_user, v_event, v_steps, v_tokens, v_cost, v_started, v_result, v_node, v_type, v_name, v_tool, v_is_end, v_reply;
+  if v_reply is null then
     return null;
   end if;
-  v_entry := f.cursor #> array['o', v_key];
-  if f.cursor <> jsonb_build_object('o', jsonb_build_object(v_key, v_entry)) or v_entry ? 'k'
-    or (v_entry ->> 'i')::int is distinct from p_epoch or f.steps_used >= f.max_steps or f.deadline_at <= v_now then
-    return null;
+  if p_outcome ? 'duration_ms' then
+    v_ms := greatest((p_outcome ->> 'duration_ms')::numeric, 0);
   end if;
-  v_state := case f.reducer when 'replace' then f.state_data || jsonb_build_object(f.output_key, coalesce(v_output, 'null'))
-    else private.reduce(f.state_data, f.output_key, f.reducer, v_output) end;
-  if v_state is null or pg_column_size(v_state) > 4194304 then
-    return null;
-  end if;
-
-  if f.m_type = 'end' then
-    v_next := case when f.m_node -> 'config' ? 'output' then private.pick(f.m_node #> '{config,output}', v_state, f.input) else v_state end;
-    update public.mira_workflow_state s set
-      finished_at = v_now, leased_at = null, due_at = null, stalls = 0, status = 'completed', updated_at = v_now,
-      last_event = f.last_event + 2, cursor = '{"o": {}}', state_data = v_state, output = v_next
-    where s.id = p_run_id and s.lease_epoch = p_epoch and s.last_event = f.last_event;
-  else
-    update public.mira_workflow_state s set
-      due_at = case when f.due_at < v_now + p_lease / 2 then v_now + p_lease else f.due_at end,
-      stalls = 0, updated_at = v_now, current_node_id = (f.m_node ->> 'id')::uuid,
-      steps_used = f.steps_used + 1, next_seq = f.next_seq + 1, last_event = f.last_event + 1, state_data = v_state,
-      cursor = jsonb_build_object('o', jsonb_build_object(f.next_seq::text,
-        jsonb_build_object('n', f.m_key, 'f', f.last_event + 1, 'i', p_epoch)))
-    where s.id = p_run_id and s.lease_epoch = p_epoch and s.last_event = f.last_event;
-  end if;
-  if not found then
-    return null;
-  end if;
-  insert into private.run_steps (run_id, event, seq, node, opened, attempt, kind, duration_ms, created_at, output)
-  values (p_run_id, f.last_event + 1, p_seq, f.key, (v_entry ->> 'f')::int, coalesce((v_entry ->> 'a')::smallint, 1), 'step',
-    v_ms, v_now, v_output);
-  if f.m_type = 'end' then
-    perform private.follow_ledger(p_run_id, f.user_id, 'completed', f.name, f.started_at, v_now, v_next, null);
-    insert into public.execution_logs (user_id, task_id, agent_type, step, level, message, metadata) values
-      (f.user_id, p_run_id, 'worker', f.name, 'success', f.name || ' done.', jsonb_build_object('seq', p_seq)),
-      (f.user_id, p_run_id, 'evaluator', f.name, 'success', 'Run completed.',
-        jsonb_build_object('steps', f.steps_used, 'tokens', f.tokens_used, 'cost_micros', f.cost_micros));
-  else
+  if not v_is_end then
+    insert into private.run_steps (run_id, event, seq, node, opened, attempt, kind, duration_ms, created_at, output)
+    values (p_run_id, v_event, p_seq, v_node, v_event - 1, 1, 'step', v_ms, now(), v_output);
     insert into public.execution_logs (user_id, task_id, agent_type, step, level, message, metadata)
-    values (f.user_id, p_run_id, 'worker', f.name, 'success', f.name || ' done.', jsonb_build_object('seq', p_seq));
+    values (v_user, p_run_id, 'worker', v_name, 'success', v_name || ' done.', jsonb_build_object('seq', p_seq));
+  else
+    insert into private.run_steps (run_id, event, seq, node, opened, attempt, kind, duration_ms, created_at, output)
+    values (p_run_id, v_event - 1, p_seq, v_node, v_event - 2, 1, 'step', v_ms, now(), v_output);
+    insert into public.execution_logs (user_id, task_id, agent_type, step, level, message, metadata) values
+      (v_user, p_run_id, 'worker', v_name, 'success', v_name || ' done.', jsonb_build_object('seq', p_seq)),
+      (v_user, p_run_id, 'evaluator', v_name, 'success', 'Run completed.',
+        jsonb_build_object('steps', v_steps, 'tokens', v_tokens, 'cost_micros', v_cost));
+    perform private.follow_ledger(p_run_id, v_user, 'completed', v_name, v_started, now(), v_result, null);
   end if;
-  if f.type = 'tool' then
+  if v_type = 'tool' then
     insert into public.tool_executions (user_id, run_id, duration_ms, attempt, status, tool_name, step, arguments, result,
       started_at, completed_at)
-    values (f.user_id, p_run_id, v_ms, coalesce((v_entry ->> 'a')::int, 1), 'completed', f.tool, f.name,
-      case when v_arguments is not null then private.keep_json(v_arguments) end, private.keep_json(v_output), v_now - make_interval(secs => coalesce(v_ms, 0)::float8 / 1000), v_now);
+    values (v_user, p_run_id, v_ms, 1, 'completed', v_tool, v_name, private.keep_json(p_outcome -> 'arguments'),
+      private.keep_json(v_output), now() - make_interval(secs => coalesce(v_ms, 0)::float8 / 1000), now());
   end if;
-  if f.m_type <> 'end' then
-    return jsonb_build_object('run_id', p_run_id, 'status', 'running', 'accepted', true, 'tasks', jsonb_build_array(jsonb_build_object(
-      'run_id', p_run_id, 'seq', f.next_seq, 'epoch', p_epoch, 'attempt', 1, 'key', p_run_id::text || ':' || f.next_seq::text,
-      'user_id', f.user_id, 'workflow_id', f.workflow_id, 'thread_id', f.thread_id,
-      'node', f.m_node, 'state', v_state, 'input', f.input,
-      'budget_left', jsonb_build_object('steps', f.max_steps - f.steps_used - 1, 'tokens', f.max_tokens - f.tokens_used,
-        'cost_micros', f.max_cost_micros - f.cost_micros,
-        'time_ms', (extract(epoch from f.deadline_at - clock_timestamp()) * 1000)::bigint),
-      'lease_until', v_now + p_lease,
-      'deadline_at', least(f.deadline_at, v_now + make_interval(secs => f.m_timeout_ms::float8 / 1000)))));
-  end if;
-  return jsonb_build_object('run_id', p_run_id, 'status', 'completed', 'accepted', true, 'tasks', '[]'::jsonb, 'output', v_next);
+  return v_reply::json;
 end $$;
 comment on function private.advance_straight(uuid, int, int, jsonb, interval) is
   'private.advance for the commonest step, one task followed by another or by the end; null when the step is not of that kind.';
 
--- The straight road for many: steps as above, each of another run. One statement reads them, writes
--- their checkpoints (fenced by epoch and event number, so that nothing need be locked ahead) and the
--- same rows the long road writes. Returns {position: reply} for those it took; the rest goes the
--- long road.
-create function private.advance_straights(p_steps jsonb, p_lease interval) returns jsonb
+-- The straight road for many: steps as above, each of another run, in one statement: {ords: positions of
+-- those it took, replies: their answers}. The rest goes the long road.
+create function private.advance_straights(p_steps jsonb, p_lease interval, out ords bigint[], out replies text[])
 language plpgsql set search_path = '' as $$
-declare
-  v_replies jsonb;
-  v_last jsonb;
 begin
-  with step as materialized (
-    select x.ord, x.outcome -> 'output' as step_output, private.keep_json(x.outcome -> 'arguments') as arguments,
-      greatest((x.outcome ->> 'duration_ms')::numeric, 0)::int as ms, x.seq,
-      s.cursor #> array['o', x.seq::text] as entry,
-      s.id, s.user_id, s.workflow_id, s.thread_id, s.input, s.due_at, s.steps_used, s.max_steps, s.last_event, s.next_seq,
-      s.deadline_at, s.lease_epoch, s.max_tokens, s.tokens_used, s.max_cost_micros, s.cost_micros, s.started_at,
-      n.key, n.type, n.node ->> 'name' as name, n.node #>> '{config,tool}' as tool,
-      case n.reducer when 'replace' then s.state_data || jsonb_build_object(n.output_key, coalesce(x.outcome -> 'output', 'null'))
-        else private.reduce(s.state_data, n.output_key, n.reducer, x.outcome -> 'output') end as state,
-      m.key as m_key, m.node as m_node, m.timeout_ms as m_timeout_ms, m.type = 'end' as is_last
-    from rows from (jsonb_to_recordset(p_steps) as (run_id uuid, epoch int, seq int, outcome jsonb))
-      with ordinality as x(run_id, epoch, seq, outcome, ord)
-    join public.mira_workflow_state s on s.id = x.run_id
-    join private.version_nodes n on n.version_id = s.version_id and n.key = (s.cursor #>> array['o', x.seq::text, 'n'])::int
-    join private.version_nodes m on m.version_id = s.version_id and m.key = n.sole_target
-    where x.outcome ? 'output' and not x.outcome ?| '{error,call,usage,messages,logs,tools,log}'
-      and s.lease_epoch = x.epoch and s.status = 'running' and s.steps_used < s.max_steps
-      and (s.cursor #>> array['o', x.seq::text, 'i'])::int = x.epoch and not s.cursor #> array['o', x.seq::text] ? 'k'
-      and s.cursor = jsonb_build_object('o', jsonb_build_object(x.seq::text, s.cursor #> array['o', x.seq::text]))
-      and (s.deadline_at is null or s.deadline_at > now())
-      and n.type in ('tool', 'llm') and n.output_key <> '.' and (m.type = 'tool' or m.type = 'end' and s.parent_run_id is null
-        or m.type = 'llm' and s.max_tokens is null and s.max_cost_micros is null
-          and not exists (select from private.user_limits l where l.user_id = s.user_id))
-    order by s.id
-  ), taken as (
+  with taken as (
     update public.mira_workflow_state s set
-      leased_at = case when t.is_last then null else s.leased_at end,
-      due_at = case when t.is_last then null when t.due_at < now() + p_lease / 2 then now() + p_lease else t.due_at end,
-      finished_at = case when t.is_last then now() end,
-      status = case when t.is_last then 'completed' else 'running' end,
-      stalls = 0, updated_at = now(),
-      current_node_id = case when t.is_last then s.current_node_id else (t.m_node ->> 'id')::uuid end,
-      steps_used = t.steps_used + (not t.is_last)::int, next_seq = t.next_seq + (not t.is_last)::int,
-      last_event = t.last_event + 1 + t.is_last::int, state_data = t.state,
-      cursor = case when t.is_last then '{"o": {}}' else jsonb_build_object('o', jsonb_build_object(t.next_seq::text,
-        jsonb_build_object('n', t.m_key, 'f', t.last_event + 1, 'i', t.lease_epoch))) end,
-      output = case when t.is_last then
-        case when t.m_node -> 'config' ? 'output' then private.pick(t.m_node #> '{config,output}', t.state, t.input) else t.state end end
-    from step t
-    where s.id = t.id and s.lease_epoch = t.lease_epoch and s.last_event = t.last_event
-      and t.state is not null and pg_column_size(t.state) <= 4194304
-    returning t.*, s.output
+      finished_at = case when n.next_is_end then now() end,
+      leased_at = case when n.next_is_end then null else s.leased_at end,
+      due_at = case when n.next_is_end then null else s.due_at end,
+      stalls = 0,
+      status = case when n.next_is_end then 'completed' else s.status end,
+      updated_at = now(),
+      current_node_id = n.next_id,
+      steps_used = case when n.next_is_end then s.steps_used else s.steps_used + 1 end,
+      next_seq = case when n.next_is_end then s.next_seq else s.next_seq + 1 end,
+      last_event = case when n.next_is_end then s.last_event + 2 else s.last_event + 1 end,
+      straight_node = n.next_key,
+      cursor = case when n.next_is_end then '{"o": {}}' else concat('{"o": {"', s.next_seq, '": {"f": ', s.last_event + 1,
+        ', "i": ', s.lease_epoch, ', "n": ', n.next_key, '}}}')::jsonb end,
+      state_data = s.state_data || jsonb_build_object(n.output_key, x.outcome -> 'output'),
+      output = case when not n.next_is_end then null
+        when n.next_output is null then s.state_data || jsonb_build_object(n.output_key, x.outcome -> 'output')
+        else private.pick(n.next_output, s.state_data || jsonb_build_object(n.output_key, x.outcome -> 'output'), s.input) end
+    -- in the order of run ids, so that two batches cannot wait for one another
+    from (select * from rows from (jsonb_to_recordset(p_steps) as (run_id uuid, epoch int, seq int, outcome jsonb))
+        with ordinality as t(run_id, epoch, seq, outcome, ord) order by run_id) x, private.version_nodes n
+    where s.id = x.run_id and s.lease_epoch = x.epoch and s.next_seq = x.seq + 1
+      and s.leased_at is not null and s.due_at > now() + p_lease / 2 and s.steps_used < s.max_steps
+      and n.version_id = s.version_id and n.key = s.straight_node and n.next_is_end is not null
+      and (not n.next_is_end or s.parent_run_id is null)
+      and pg_column_size(s.state_data) < 8192 and pg_column_size(x.outcome) < 1048576
+      and x.outcome ? 'output' and not x.outcome ?| '{error,call,usage,messages,logs,tools,log}'
+    returning x.ord, x.seq, x.outcome, s.id, s.user_id, s.workflow_id, s.thread_id, s.lease_epoch, s.last_event, s.steps_used,
+      s.max_steps, s.tokens_used, s.cost_micros, s.started_at, s.due_at, s.state_data, s.input, s.output,
+      n.key, n.type, n.name, n.tool, n.next_is_end, n.next_node, now() + n.next_timeout as deadline_at,
+      s.last_event - n.next_is_end::int as event, greatest((x.outcome ->> 'duration_ms')::numeric, 0)::int as ms
   ), event as (
     insert into private.run_steps (run_id, event, seq, node, opened, attempt, kind, duration_ms, created_at, output)
-    select id, last_event + 1, seq, key, (entry ->> 'f')::int, coalesce((entry ->> 'a')::smallint, 1), 'step', ms, now(), step_output
-    from taken
+    select id, event, seq, key, event - 1, 1, 'step', ms, now(), outcome -> 'output' from taken
   ), tool as (
     insert into public.tool_executions (user_id, run_id, duration_ms, attempt, status, tool_name, step, arguments, result,
       started_at, completed_at)
-    select user_id, id, ms, coalesce((entry ->> 'a')::int, 1), 'completed', tool, name, arguments, private.keep_json(step_output),
-      now() - make_interval(secs => coalesce(ms, 0)::float8 / 1000), now()
+    select user_id, id, ms, 1, 'completed', tool, name, private.keep_json(outcome -> 'arguments'),
+      private.keep_json(outcome -> 'output'), now() - make_interval(secs => coalesce(ms, 0)::float8 / 1000), now()
     from taken where type = 'tool'
   ), line as (
     insert into public.execution_logs (user_id, task_id, agent_type, step, level, message, metadata)
-    select user_id, id, 'worker', name, 'success', name || ' done.', jsonb_build_object('seq', seq) from taken
+    select user_id, id, agent, name, 'success', message, metadata from (
+      select user_id, id, 'worker' as agent, name, name || ' done.' as message, jsonb_build_object('seq', seq) as metadata, 1 as n
+      from taken
+      union all
+      select user_id, id, 'evaluator', name, 'Run completed.',
+        jsonb_build_object('steps', steps_used, 'tokens', tokens_used, 'cost_micros', cost_micros), 2
+      from taken where next_is_end) l order by n
+  ), ledger as (
+    update public.workflow_executions e set current_state = 'completed', current_step = t.name, started_at = t.started_at,
+      completed_at = now(), updated_at = now(), results = t.output, error_message = null
+    from taken t where t.next_is_end and e.id = t.id
+  ), history as (
+    update public.task_history h set status = 'completed', started_at = t.started_at, completed_at = now(),
+      result = private.keep_json(t.output, 60000), error_message = null,
+      duration_ms = (extract(epoch from now() - t.started_at) * 1000)::bigint
+    from taken t where t.next_is_end and h.user_id = t.user_id and h.id = t.id and h.status <> 'completed'
   )
-  select jsonb_object_agg(ord, case when is_last then jsonb_build_object('run_id', id, 'status', 'completed', 'accepted', true, 'tasks', '[]'::jsonb, 'output', output)
-    else jsonb_build_object('run_id', id, 'status', 'running', 'accepted', true, 'tasks', jsonb_build_array(jsonb_build_object(
-      'run_id', id, 'seq', next_seq, 'epoch', lease_epoch, 'attempt', 1, 'key', id::text || ':' || next_seq::text,
-      'user_id', user_id, 'workflow_id', workflow_id, 'thread_id', thread_id, 'node', m_node, 'state', state, 'input', input,
-      'budget_left', jsonb_build_object('steps', max_steps - steps_used - 1, 'tokens', max_tokens - tokens_used,
-        'cost_micros', max_cost_micros - cost_micros, 'time_ms', (extract(epoch from deadline_at - clock_timestamp()) * 1000)::bigint),
-      'lease_until', now() + p_lease,
-      'deadline_at', least(deadline_at, now() + make_interval(secs => m_timeout_ms::float8 / 1000))))) end)
-    , jsonb_agg(to_jsonb(taken) - '{state,input,m_node}'::text[]) filter (where is_last)
-    into v_replies, v_last from taken;
-  perform private.close_ledger(l.id, l.user_id, 'completed', l.name, l.started_at, now(), l.output, null, l.steps_used, l.tokens_used, l.cost_micros)
-    from jsonb_to_recordset(v_last) as l(id uuid, user_id uuid, name text, started_at timestamptz, output jsonb, steps_used int, tokens_used bigint, cost_micros bigint);
-  return v_replies;
+  select array_agg(t.ord), array_agg(case when t.next_is_end then
+      concat('{"run_id":"', t.id, '","status":"completed","accepted":true,"tasks":[],"output":', t.output, '}')
+    else concat('{"run_id":"', t.id, '","status":"running","accepted":true,"tasks":[{"run_id":"', t.id, '","seq":', t.seq + 1,
+      ',"epoch":', t.lease_epoch, ',"attempt":1,"key":"', t.id, ':', t.seq + 1, '","user_id":"', t.user_id,
+      '","workflow_id":', coalesce(to_json(t.workflow_id), 'null'), ',"thread_id":', coalesce(to_json(t.thread_id), 'null'),
+      ',"node":', t.next_node, ',"state":', t.state_data, ',"input":', t.input,
+      ',"budget_left":{"steps":', t.max_steps - t.steps_used, ',"tokens":null,"cost_micros":null,"time_ms":null},"lease_until":',
+      to_json(t.due_at), ',"deadline_at":', coalesce(to_json(t.deadline_at), 'null'), '}]}') end)
+    into ords, replies from taken t;
 end $$;
 comment on function private.advance_straights(jsonb, interval) is
-  'private.advance for the commonest steps, any number in one statement: {position: reply} of those it took.';
+  'private.advance_straight for any number of runs in one statement: the positions it took, and their replies.';
 
 create function private.advance(p_run_id uuid, p_epoch int, p_seq int, p_outcome jsonb, p_lease interval) returns jsonb
 language plpgsql security definer set search_path = '' as $$
@@ -315,21 +303,23 @@ end $$;
 comment on function private.advance(uuid, int, int, jsonb, interval) is
   'One worker''s report on one step, and what to do next. Never raises for a stale report: accepted=false and a reason.';
 
-create function private.advance_batch(p_steps jsonb, p_lease interval) returns jsonb
+create function private.advance_batch(p_steps jsonb, p_lease interval) returns json
 language plpgsql security definer set search_path = '' as $$
 declare
-  v_straight jsonb := private.advance_straights(p_steps, p_lease);
-  v_replies jsonb[];
+  v_straight record := private.advance_straights(p_steps, p_lease);
+  v_replies text[];
   x record;
 begin
-  v_replies := array(select v_straight -> i::text from generate_series(1, jsonb_array_length(p_steps)) i);
-  -- locks in the order of run ids, so that two batches cannot wait for one another
+  for i in 1..coalesce(cardinality(v_straight.ords), 0) loop
+    v_replies[v_straight.ords[i]] := v_straight.replies[i];
+  end loop;
+  -- locks in the order of run ids here, too
   for x in select run_id, epoch, seq, outcome, ord from rows from (
       jsonb_to_recordset(p_steps) as (run_id uuid, epoch int, seq int, outcome jsonb)) with ordinality t(run_id, epoch, seq, outcome, ord)
-    where v_straight is null or not v_straight ? ord::text order by run_id, seq loop
+    where v_straight.ords is null or ord <> all (v_straight.ords) order by run_id, seq loop
     v_replies[x.ord] := private.advance(x.run_id, x.epoch, x.seq, x.outcome, p_lease);
   end loop;
-  return to_jsonb(v_replies);
+  return concat('[', array_to_string(v_replies, ','), ']')::json;
 end $$;
 comment on function private.advance_batch(jsonb, interval) is 'private.advance for many runs in one transaction; replies in the order of the steps.';
 
@@ -440,10 +430,7 @@ begin
     return private.reply(r, v_task);
   end if;
   if p_take is distinct from 0 then
-    v_task := private.take_items(p_run_id, p_seq, p_take, p_lease);
-    if p_lean then
-      v_task := v_task - '{state,input,node}'::text[];
-    end if;
+    v_task := private.take_items(p_run_id, p_seq, p_take, p_lease, p_lean);
   end if;
   return jsonb_build_object('run_id', p_run_id, 'status', r.status, 'accepted', true,
     'tasks', case when v_task is null then '[]' else jsonb_build_array(v_task) end);

@@ -224,6 +224,7 @@ begin
   r.steps_used := (select count(*) from private.run_steps where run_id = o.id and event < v_event and kind = 'step');
   r.cursor := jsonb_build_object('o', '{}'::jsonb, 'q', to_jsonb(v_queue))
     || case when o.cursor ? 'g' then jsonb_build_object('g', o.cursor -> 'g') else '{}' end;
+  perform pg_advisory_xact_lock_shared(hashtextextended('mira:limits:' || r.user_id::text, 0));
   perform private.insert_run(r);
   insert into private.run_steps (run_id, event, seq, node, opened, attempt, kind, duration_ms, created_at, output, error, usage, call)
     select r.id, event, seq, node, opened, attempt, kind, duration_ms, created_at, output, error, usage, call

@@ -6,11 +6,32 @@
 -- as text, which is no JSON any more (or another JSON: "12" would become 12).
 create function public.mira_start_run(p_user_id uuid, p_workflow_id uuid default null, p_workflow jsonb default null,
   p_input jsonb default '{}', p_thread_id uuid default null, p_idempotency_key text default null,
-  p_options jsonb default '{}', p_lease_ms int default 0, p_boxed boolean default false) returns jsonb
+  p_options jsonb default '{}', p_lease_ms int default 0, p_boxed boolean default false) returns json
 language plpgsql set search_path = '' as $$
+declare
+  v_reply json;
 begin
-  return private.start_run(p_user_id, p_workflow_id, p_workflow,
-    case when p_boxed then p_input -> 'value' else p_input end, p_thread_id, p_idempotency_key, p_options, p_lease_ms);
+  if p_boxed then
+    p_input := p_input -> 'value';
+  end if;
+  if p_lease_ms > 0 and p_workflow_id is not null and p_idempotency_key is null and p_options = '{}' and p_input is not null then
+    v_reply := private.start_straight(p_user_id, p_workflow_id, jsonb_build_array(p_input), p_thread_id, private.lease(p_lease_ms)) -> 0;
+    if v_reply is not null then
+      return v_reply;
+    end if;
+  end if;
+  return private.start_run(p_user_id, p_workflow_id, p_workflow, p_input, p_thread_id, p_idempotency_key, p_options, p_lease_ms);
+end $$;
+create function public.mira_start_runs(p_user_id uuid, p_workflow_id uuid, p_inputs jsonb, p_lease_ms int default 0) returns json
+language plpgsql set search_path = '' as $$
+declare
+  v_replies json;
+begin
+  if p_lease_ms > 0 then
+    v_replies := private.start_straight(p_user_id, p_workflow_id, p_inputs, null, private.lease(p_lease_ms));
+  end if;
+  return coalesce(v_replies, (select coalesce(json_agg(private.start_run(p_user_id, p_workflow_id, null, i.value, null, null, '{}', p_lease_ms)
+    order by i.ordinality), '[]') from jsonb_array_elements(p_inputs) with ordinality i));
 end $$;
 create function public.mira_claim_tasks(p_limit int default 10, p_lease_ms int default 60000, p_item_batch int default null,
   p_user_id uuid default null, p_run_id uuid default null) returns jsonb
@@ -20,19 +41,20 @@ begin
   return private.claim_tasks(p_limit, p_lease_ms, p_item_batch, p_user_id, p_run_id);
 end $$;
 create function public.mira_advance(p_run_id uuid, p_epoch int, p_seq int, p_outcome jsonb, p_lease_ms int default 60000)
-returns jsonb
+returns json
 language plpgsql set search_path = '' as $$
 declare
   v_lease interval := make_interval(secs => least(greatest(p_lease_ms, 1000), 900000)::float8 / 1000);
-  v_reply jsonb;
+  v_reply json;
 begin
-  if p_outcome ? 'output' and not p_outcome ?| '{error,call,usage,messages,logs,tools,log}' then
+  if p_outcome ? 'output' and not p_outcome ?| '{error,call,usage,messages,logs,tools,log}'
+    and pg_column_size(p_outcome) < 1048576 then
     v_reply := private.advance_straight(p_run_id, p_epoch, p_seq, p_outcome, v_lease);
     if v_reply is not null then
       return v_reply;
     end if;
   end if;
-  return private.advance(p_run_id, p_epoch, p_seq, p_outcome, v_lease);
+  return private.advance(p_run_id, p_epoch, p_seq, p_outcome, v_lease)::json;
 end $$;
 create function public.mira_advance_items(p_run_id uuid, p_seq int, p_results jsonb, p_take int default null,
   p_lease_ms int default 60000, p_lean boolean default false) returns jsonb
@@ -41,7 +63,7 @@ language plpgsql set search_path = '' set enable_seqscan = off set enable_hashjo
 begin
   return private.advance_items(p_run_id, p_seq, p_results, p_take, private.lease(p_lease_ms), p_lean);
 end $$;
-create function public.mira_advance_batch(p_steps jsonb, p_lease_ms int default 60000) returns jsonb
+create function public.mira_advance_batch(p_steps jsonb, p_lease_ms int default 60000) returns json
 language plpgsql set search_path = '' set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off
   set plan_cache_mode = force_generic_plan as $$
 begin
@@ -118,6 +140,8 @@ end $$;
 
 comment on function public.mira_start_run(uuid, uuid, jsonb, jsonb, uuid, text, jsonb, int, boolean) is
   'Starts a run of an active workflow or of an inline graph; p_lease_ms > 0: the caller drives it and gets tasks.';
+comment on function public.mira_start_runs(uuid, uuid, jsonb, int) is
+  'Starts one run of an active workflow per element of p_inputs, in one call; replies in the same order.';
 comment on function public.mira_claim_tasks(int, int, int, uuid, uuid) is 'Tasks of due and abandoned runs, users taking turns.';
 comment on function public.mira_advance(uuid, int, int, jsonb, int) is 'Reports one step and returns what to do next.';
 comment on function public.mira_advance_items(uuid, int, jsonb, int, int, boolean) is 'Reports a batch of fan-out items and takes the next; p_lean: without state, input and node, which the caller has.';
@@ -137,12 +161,12 @@ comment on function public.mira_redrive_runs(uuid, uuid[]) is 'Lets failed runs 
 
 -- Nobody calls these but the server.
 select private.close_functions('{
-  mira_start_run,mira_claim_tasks,mira_advance,mira_advance_items,mira_advance_batch,mira_renew_leases,
+  mira_start_run,mira_start_runs,mira_claim_tasks,mira_advance,mira_advance_items,mira_advance_batch,mira_renew_leases,
   mira_release_runs,mira_resume_run,mira_signal_run,mira_cancel_run,mira_fork_run,mira_read_run,mira_run_events,
   mira_read_graph,mira_validate_workflow,mira_activate_workflow,mira_redrive_runs}');
 grant execute on function
   public.mira_start_run(uuid, uuid, jsonb, jsonb, uuid, text, jsonb, int, boolean),
-  public.mira_claim_tasks(int, int, int, uuid, uuid), public.mira_advance(uuid, int, int, jsonb, int),
+  public.mira_start_runs(uuid, uuid, jsonb, int), public.mira_claim_tasks(int, int, int, uuid, uuid), public.mira_advance(uuid, int, int, jsonb, int),
   public.mira_advance_items(uuid, int, jsonb, int, int, boolean), public.mira_advance_batch(jsonb, int),
   public.mira_renew_leases(jsonb, int), public.mira_release_runs(jsonb),
   public.mira_resume_run(uuid, uuid, jsonb, int, int, boolean),

@@ -91,10 +91,9 @@ export async function openOurs(url: string, kind: "llm" | "tool"): Promise<Subje
           left -= size;
           const { user, workflow } = of(worker);
           sent++;
-          const [started] =
-            await sql`select jsonb_agg(public.mira_start_run(p_user_id => ${user}::uuid,
-            p_workflow_id => ${workflow}::uuid, p_input => '{"x":1}', p_lease_ms => 60000)) as replies
-            from generate_series(1, ${size}::int)`;
+          const [started] = await sql`select public.mira_start_runs(${user}, ${workflow}, ${
+            sql.json(Array.from({ length: size }, () => ({ x: 1 })))
+          }, 60000) as replies`;
           let tasks = (started!.replies as Reply[]).flatMap((reply) => reply.tasks);
           while (tasks.length > 0) {
             const steps = tasks.map((task) => ({

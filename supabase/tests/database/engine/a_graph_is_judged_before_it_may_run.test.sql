@@ -42,10 +42,10 @@ update public.mira_workflow_nodes set config = '{"tool":"echo"}' where name = 'a
 select is(public.mira_activate_workflow('a0000000-0000-4000-8000-000000000001', 'c0000000-0000-4000-8000-000000000001') ->> 'version', '1', 'mended, it is version 1');
 insert into run select 'pinned', (x ->> 'run_id')::uuid, x from public.mira_start_run('a0000000-0000-4000-8000-000000000001', 'c0000000-0000-4000-8000-000000000001', p_lease_ms => 60000) x;
 update public.mira_workflow_nodes set name = 'renamed', config = '{"tool":"echo","output_key":"other"}' where name = 'a';
-select is(pg_temp.names(public.mira_start_run('a0000000-0000-4000-8000-000000000001', 'c0000000-0000-4000-8000-000000000001', p_lease_ms => 60000)), 'a', 'an edit alone changes nothing');
+select is(pg_temp.names(public.mira_start_run('a0000000-0000-4000-8000-000000000001', 'c0000000-0000-4000-8000-000000000001', p_lease_ms => 60000)::jsonb), 'a', 'an edit alone changes nothing');
 update public.mira_workflows set is_active = true;
 select is((select version from public.mira_workflows), 2, 'activating again freezes version 2');
-select is(pg_temp.names(public.mira_start_run('a0000000-0000-4000-8000-000000000001', 'c0000000-0000-4000-8000-000000000001', p_lease_ms => 60000)), 'renamed', 'new runs use it');
+select is(pg_temp.names(public.mira_start_run('a0000000-0000-4000-8000-000000000001', 'c0000000-0000-4000-8000-000000000001', p_lease_ms => 60000)::jsonb), 'renamed', 'new runs use it');
 select is(pg_temp.done((select id from run where name = 'pinned'), 1, '7') -> 'output', '{"a": 7}', 'a run under way keeps the graph it started with');
 update public.mira_workflows set is_active = true;
 select is((select version from public.mira_workflows), 2, 'activating without an edit is the same version');

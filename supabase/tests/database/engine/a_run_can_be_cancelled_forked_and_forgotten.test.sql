@@ -7,7 +7,7 @@ create function pg_temp.chain() returns jsonb language sql as $$
 insert into run select 'x', (x ->> 'run_id')::uuid, x from pg_temp.start(pg_temp.chain()) x;
 select is(public.mira_cancel_run(null, id, 'enough') ->> 'status', 'cancelled', 'a run can be cancelled') from run;
 select is(public.mira_cancel_run(null, id) ->> 'accepted', 'false', 'once') from run;
-select is(public.mira_advance(id, 1, 1, '{"output":1}') ->> 'reason', 'run_finished', 'its worker is told') from run;
+select is(public.mira_advance(id, 1, 1, '{"output":1}')::jsonb ->> 'reason', 'run_finished', 'its worker is told') from run;
 select is(public.mira_renew_leases(jsonb_build_array(jsonb_build_object('run_id', id, 'epoch', 1))) -> 'lost', jsonb_build_array(id), 'also when it only asks for more time') from run;
 select is((select current_state from public.workflow_executions e where e.id = run.id), 'cancelled', 'the ledger says so') from run;
 

@@ -7,18 +7,18 @@ create function pg_temp.chain() returns jsonb language sql as $$
 insert into run select 'x', (x ->> 'run_id')::uuid, x from pg_temp.start(pg_temp.chain(), '{"n": 1}') x;
 select is(pg_temp.names(reply), 'a', 'a start with a lease hands out the first task') from run;
 select is(reply #>> '{tasks,0,key}', id || ':1', 'with the key its side effects carry') from run;
-select is(pg_temp.names(public.mira_advance(id, 1, 1, '{"output": "A"}')), 'b', 'a report brings the next task') from run;
-select is(public.mira_advance(id, 1, 1, '{"output": "again"}') ->> 'reason', 'already_recorded', 'the same report again changes nothing') from run;
-select is(pg_temp.names(public.mira_advance(id, 1, 1, '{"output": "again"}')), 'b', 'and repeats the task whose answer was lost') from run;
-select is(public.mira_advance(id, 1, 9, '{"output": 1}') ->> 'reason', 'stale_step', 'a step nobody opened is refused') from run;
+select is(pg_temp.names(public.mira_advance(id, 1, 1, '{"output": "A"}')::jsonb), 'b', 'a report brings the next task') from run;
+select is(public.mira_advance(id, 1, 1, '{"output": "again"}')::jsonb ->> 'reason', 'already_recorded', 'the same report again changes nothing') from run;
+select is(pg_temp.names(public.mira_advance(id, 1, 1, '{"output": "again"}')::jsonb), 'b', 'and repeats the task whose answer was lost') from run;
+select is(public.mira_advance(id, 1, 9, '{"output": 1}')::jsonb ->> 'reason', 'stale_step', 'a step nobody opened is refused') from run;
 
 -- the worker falls silent; another takes over
 select pg_temp.lapse(id) from run;
 select is(jsonb_path_query_array(public.mira_claim_tasks() -> 'tasks', '$[*].epoch'), '[2]', 'a lapsed lease is claimed under a new epoch');
-select is(public.mira_advance(id, 1, 2, '{"output": "late"}') ->> 'reason', 'stale_epoch', 'the first worker''s result is refused') from run;
-select is(public.mira_advance(id, 2, 2, '{"output": "B"}') -> 'output', '{"n": 1, "a": "A", "b": "B"}', 'the owner''s is kept') from run;
-select is(public.mira_advance(id, 2, 2, '{"output": "B"}') -> 'output', '{"n": 1, "a": "A", "b": "B"}', 'a lost last answer can be had again') from run;
-select is(public.mira_advance(id, 2, 2, '{"error": {"code": "x", "message": "late"}}') ->> 'reason', 'run_finished', 'nothing moves a finished run') from run;
+select is(public.mira_advance(id, 1, 2, '{"output": "late"}')::jsonb ->> 'reason', 'stale_epoch', 'the first worker''s result is refused') from run;
+select is(public.mira_advance(id, 2, 2, '{"output": "B"}')::jsonb -> 'output', '{"n": 1, "a": "A", "b": "B"}', 'the owner''s is kept') from run;
+select is(public.mira_advance(id, 2, 2, '{"output": "B"}')::jsonb -> 'output', '{"n": 1, "a": "A", "b": "B"}', 'a lost last answer can be had again') from run;
+select is(public.mira_advance(id, 2, 2, '{"error": {"code": "x", "message": "late"}}')::jsonb ->> 'reason', 'run_finished', 'nothing moves a finished run') from run;
 select is((select count(*) from private.run_steps s where s.run_id = run.id), 2::bigint, 'two steps were recorded') from run;
 select is((select array_agg(event order by event) from private.run_steps s where s.run_id = run.id), '{2,3}'::int[], 'their events have no gaps') from run;
 select is((select (e.current_state, e.results)::text from public.workflow_executions e where e.id = run.id), '(completed,"{""a"": ""A"", ""b"": ""B"", ""n"": 1}")', 'the ledger knows the end') from run;
@@ -51,17 +51,17 @@ select is((select error ->> 'code' from public.mira_workflow_state s where s.id 
 -- calls inside a step are replayed, not repeated
 delete from run;
 insert into run select 'l', (x ->> 'run_id')::uuid, x from pg_temp.start(pg_temp.graph('{"start":["start"],"m":["llm",{"prompt":"x"}],"end":["end"]}', 'start>m m>end')) x;
-select is(public.mira_advance(id, 1, 1, '{"call":{"index":0,"kind":"model","name":"m","output":"hello"},"usage":{"input_tokens":5,"output_tokens":2,"cost_micros":9}}') ->> 'status', 'running', 'a call is recorded inside its step') from run;
-select is(public.mira_advance(id, 1, 1, '{"call":{"index":0,"kind":"model","name":"m","output":"other"}}') #>> '{call,output}', 'hello', 'once; the recorded one comes back') from run;
+select is(public.mira_advance(id, 1, 1, '{"call":{"index":0,"kind":"model","name":"m","output":"hello"},"usage":{"input_tokens":5,"output_tokens":2,"cost_micros":9}}')::jsonb ->> 'status', 'running', 'a call is recorded inside its step') from run;
+select is(public.mira_advance(id, 1, 1, '{"call":{"index":0,"kind":"model","name":"m","output":"other"}}')::jsonb #>> '{call,output}', 'hello', 'once; the recorded one comes back') from run;
 select pg_temp.lapse(id) from run;
 select is(jsonb_path_query_array(public.mira_claim_tasks() -> 'tasks', '$[*].calls[*].output'), '["hello"]', 'whoever takes over gets the calls already paid for');
 select is((select (tokens_used, cost_micros)::text from public.mira_workflow_state s where s.id = run.id), '(7,9)', 'spend is counted once') from run;
 select is((select (tokens, cost_micros)::text from private.user_spend), '(7,9)', 'for the user''s day, too');
 
 -- idempotent start
-select is(public.mira_start_run('a0000000-0000-4000-8000-000000000001', p_workflow => pg_temp.chain(), p_idempotency_key => 'k') ->> 'created', 'true', 'a key starts one run');
-select is(public.mira_start_run('a0000000-0000-4000-8000-000000000001', p_workflow => pg_temp.chain(), p_idempotency_key => 'k') ->> 'created', 'false', 'and only one');
-select is(public.mira_start_run('b0000000-0000-4000-8000-000000000002', p_workflow => pg_temp.chain(), p_idempotency_key => 'k') ->> 'created', 'true', 'keys are each person''s own');
+select is(public.mira_start_run('a0000000-0000-4000-8000-000000000001', p_workflow => pg_temp.chain(), p_idempotency_key => 'k')::jsonb ->> 'created', 'true', 'a key starts one run');
+select is(public.mira_start_run('a0000000-0000-4000-8000-000000000001', p_workflow => pg_temp.chain(), p_idempotency_key => 'k')::jsonb ->> 'created', 'false', 'and only one');
+select is(public.mira_start_run('b0000000-0000-4000-8000-000000000002', p_workflow => pg_temp.chain(), p_idempotency_key => 'k')::jsonb ->> 'created', 'true', 'keys are each person''s own');
 
 select * from finish();
 rollback;
