@@ -21,6 +21,11 @@
 --      g: what persons said to such calls}
 --   j  joins that were reached and wait;  q  nodes to enter when the run is first claimed
 --   g  what tools with side effects the run may call: a list of grants that must all agree, if it has any
+-- Most steps are alone in their run, have one successor and nothing that limits them. For those the
+-- checkpoint says it in one number, `straight_node`, and the frozen node says what comes next: the straight
+-- road is one update that fences, reduces and opens or closes, and writes the same rows. What it costs is
+-- mostly the number of expressions PostgreSQL must prepare for a statement, so its statements are spare.
+-- Everything else reads the cursor: the long road.
 -- Sequence numbers name steps (`run:seq` is the idempotency key of a step's side effects), event
 -- numbers count what was recorded, without gaps and in commit order, for whoever follows the run.
 --
