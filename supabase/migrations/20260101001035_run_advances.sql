@@ -373,7 +373,9 @@ begin
             coalesce((v_retry ->> 'max_ms')::float8, 60000)) * (0.8 + 0.4 * random()),
           coalesce((x.error ->> 'retry_after_ms')::float8, 0)) / 1000) end
     from result x
-    where i.run_id = p_run_id and i.seq = p_seq and i.idx = x.idx and i.attempt = x.attempt and i.due_at is not null
+    -- said so that the index of live items does not offer itself: every item is found by its key, however
+    -- many are live
+    where i.run_id = p_run_id and i.seq = p_seq and i.idx = x.idx and i.attempt = x.attempt and num_nulls(i.due_at) = 0
     returning x.idx, x.again, x.error is not null as bad, x.usage
   )
   select array_agg(idx), count(*) filter (where not again), count(*) filter (where bad and not again),
@@ -399,6 +401,10 @@ begin
   end if;
   if v_tokens <> 0 or v_cost <> 0 then
     perform private.spend(r.user_id, v_tokens, v_cost);
+  end if;
+  -- the next items before the counter: its row is what all workers of a map wait for, so it is locked last
+  if p_take is distinct from 0 then
+    v_task := private.take_items(p_run_id, p_seq, p_take, p_lease, p_lean);
   end if;
   update private.run_maps set remaining = remaining - v_done, failed = failed + v_failed,
       tokens = tokens + v_tokens, cost_micros = cost_micros + v_cost
@@ -428,9 +434,6 @@ begin
       v_task := v_task || private.tasks_around(r, p_lease);
     end if;
     return private.reply(r, v_task);
-  end if;
-  if p_take is distinct from 0 then
-    v_task := private.take_items(p_run_id, p_seq, p_take, p_lease, p_lean);
   end if;
   return jsonb_build_object('run_id', p_run_id, 'status', r.status, 'accepted', true,
     'tasks', case when v_task is null then '[]' else jsonb_build_array(v_task) end);
