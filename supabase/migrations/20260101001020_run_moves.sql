@@ -366,13 +366,13 @@ declare
   v_items jsonb;
 begin
   select * into strict m from private.run_maps where run_id = p_run_id and seq = p_seq;
-  with free as (
-    select i.idx from private.run_items i
-    where i.run_id = p_run_id and i.seq = p_seq and i.due_at <= now()
-    order by i.idx limit coalesce(p_take, m.batch) for update skip locked
-  ), taken as (
+  with taken as (
+    -- a list of keys, not a join: whatever the planner believes, no other item is looked at
     update private.run_items i set attempt = i.attempt + 1, due_at = now() + p_lease
-    from free where i.run_id = p_run_id and i.seq = p_seq and i.idx = free.idx
+    where i.run_id = p_run_id and i.seq = p_seq and i.idx = any (array(
+      select f.idx from private.run_items f
+      where f.run_id = p_run_id and f.seq = p_seq and f.due_at <= now()
+      order by f.idx limit coalesce(p_take, m.batch) for update skip locked))
     returning i.idx, i.attempt, i.input
   )
   select jsonb_agg(jsonb_build_object('idx', idx, 'attempt', attempt, 'value', input) order by idx) into v_items from taken;

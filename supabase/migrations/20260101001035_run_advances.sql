@@ -341,6 +341,7 @@ declare
   v_type text;
   v_task jsonb;
   v_out text;
+  v_given int[] := array(select (x ->> 'idx')::int from jsonb_array_elements(p_results) x);
   v_put int[];
   v_over boolean;
 begin
@@ -373,9 +374,9 @@ begin
             coalesce((v_retry ->> 'max_ms')::float8, 60000)) * (0.8 + 0.4 * random()),
           coalesce((x.error ->> 'retry_after_ms')::float8, 0)) / 1000) end
     from result x
-    -- said so that the index of live items does not offer itself: every item is found by its key, however
-    -- many are live
-    where i.run_id = p_run_id and i.seq = p_seq and i.idx = x.idx and i.attempt = x.attempt and num_nulls(i.due_at) = 0
+    -- the keys are named once more, as a list: whatever the planner believes, no other item is looked at
+    where i.run_id = p_run_id and i.seq = p_seq and i.idx = any (v_given) and i.idx = x.idx and i.attempt = x.attempt
+      and i.due_at is not null
     returning x.idx, x.again, x.error is not null as bad, x.usage
   )
   select array_agg(idx), count(*) filter (where not again), count(*) filter (where bad and not again),
@@ -476,6 +477,7 @@ begin
       update private.run_items i set due_at = now() + p_lease
       from jsonb_to_recordset(x -> 'items') as t(idx int, attempt int)
       where i.run_id = (x ->> 'run_id')::uuid and i.seq = (x ->> 'seq')::int and i.idx = t.idx
+        and i.idx = any (array(select (held ->> 'idx')::int from jsonb_array_elements(x -> 'items') held))
         and i.attempt = t.attempt and i.due_at is not null;
       if not found then
         v_lost := v_lost || (x -> 'run_id');
@@ -518,6 +520,7 @@ begin
       update private.run_items i set due_at = now(), attempt = i.attempt - 1
       from jsonb_to_recordset(x -> 'items') as t(idx int, attempt int)
       where i.run_id = (x ->> 'run_id')::uuid and i.seq = (x ->> 'seq')::int and i.idx = t.idx
+        and i.idx = any (array(select (held ->> 'idx')::int from jsonb_array_elements(x -> 'items') held))
         and i.attempt = t.attempt and i.due_at is not null;
     else
       update public.mira_workflow_state s set due_at = now(), leased_at = null, lease_epoch = lease_epoch + 1
