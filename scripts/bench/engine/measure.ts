@@ -40,6 +40,17 @@ async function many(count: number): Promise<void> {
 }
 
 const result: Record<string, number | string> = { name };
+// One at a time comes first: no engine has more than one connection open yet, so none is slowed by a
+// driver that hands sixteen out in turn.
+for (let i = 0; i < 100; i++) await subject.run(i);
+const times: number[] = [];
+for (let i = 0; i < 60; i++) {
+  const began = performance.now();
+  await subject.run(i);
+  times.push(performance.now() - began);
+}
+result.p50_ms = times.sort((a, b) => a - b)[30]!;
+
 await many(Math.min(100, Number(runs)));
 const from = { wal: await wal(), statements: subject.statements?.() ?? 0, at: performance.now() };
 await many(Number(runs));
@@ -49,14 +60,6 @@ result.wal_per_step = (await wal() - from.wal) / steps;
 if (subject.statements) {
   result.statements_per_step = (subject.statements() - from.statements) / steps;
 }
-
-const times: number[] = [];
-for (let i = 0; i < 60; i++) {
-  const began = performance.now();
-  await subject.run(i);
-  times.push(performance.now() - began);
-}
-result.p50_ms = times.sort((a, b) => a - b)[30]!;
 
 if (subject.runMany) {
   await subject.runMany(100);
