@@ -10,6 +10,8 @@ const START = Array.from(
   { length: FEATURES },
   (_, f) => f <= ORDERS ? 0.7 : f <= ORDERS + 4 ? 0.2 : 0,
 );
+/** The weights of a history that nothing was asked of. */
+export const UNTRAINED: Weights = learnWeights([], START);
 /** Questions about one sequence. */
 const PER_SEQUENCE = 3;
 /** Parts a small history is cut into: each is asked about once, by experts that know the others. */

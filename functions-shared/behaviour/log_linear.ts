@@ -25,14 +25,23 @@ const HOLD_SITUATION = 8;
 export type Weights = Float64Array;
 
 /** Chances of the candidates, in their order. */
-export function mix({ candidates, rows, situation }: Evidence, weights: Weights): Float64Array {
-  const chances = new Float64Array(candidates.length);
+export function mix(evidence: Evidence, weights: Weights): Float64Array {
+  return chancesOf(evidence, trust(weights, evidence.situation));
+}
+
+/** The weights of one situation. */
+function trust(weights: Weights, situation: number): Float64Array {
   const own = (situation + 1) * FEATURES;
+  return weights.slice(0, FEATURES).map((weight, f) => weight + weights[own + f]!);
+}
+
+function chancesOf({ candidates, rows }: Evidence, trusted: Float64Array): Float64Array {
+  const chances = new Float64Array(candidates.length);
   let most = -Infinity;
   for (let c = 0; c < chances.length; c++) {
     let sum = 0;
     const row = c * FEATURES;
-    for (let f = 0; f < FEATURES; f++) sum += rows[row + f]! * (weights[f]! + weights[own + f]!);
+    for (let f = 0; f < FEATURES; f++) sum += rows[row + f]! * trusted[f]!;
     chances[c] = sum;
     if (sum > most) most = sum;
   }
@@ -52,23 +61,22 @@ export function learnWeights(questions: readonly Question[], start: readonly num
   const mean = new Float64Array(size), square = new Float64Array(size);
   for (let step = 1; step <= STEPS; step++) {
     const slope = new Float64Array(size);
-    for (let i = 0; i < size; i++) {
-      slope[i] = i < FEATURES ? HOLD * (weights[i]! - start[i]!) : HOLD_SITUATION * weights[i]!;
-    }
+    const trusted = Array.from({ length: SITUATIONS }, (_, s) => trust(weights, s));
     for (const { evidence, right } of asked) {
-      const chances = mix(evidence, weights);
+      const chances = chancesOf(evidence, trusted[evidence.situation]!);
       const own = (evidence.situation + 1) * FEATURES;
       for (const c of right) chances[c]! -= 1 / right.length;
       for (let c = 0; c < chances.length; c++) {
         const error = chances[c]!;
         if (Math.abs(error) < 1e-4) continue;
         const row = c * FEATURES;
-        for (let f = 0; f < FEATURES; f++) {
-          const part = error * evidence.rows[row + f]!;
-          slope[f]! += part;
-          slope[own + f]! += part;
-        }
+        for (let f = 0; f < FEATURES; f++) slope[own + f]! += error * evidence.rows[row + f]!;
       }
+    }
+    // what pulls at a situation pulls at what all of them share
+    for (let i = FEATURES; i < size; i++) slope[i % FEATURES]! += slope[i]!;
+    for (let i = 0; i < size; i++) {
+      slope[i]! += i < FEATURES ? HOLD * (weights[i]! - start[i]!) : HOLD_SITUATION * weights[i]!;
     }
     for (let i = 0; i < size; i++) {
       mean[i] = 0.9 * mean[i]! + 0.1 * slope[i]!;

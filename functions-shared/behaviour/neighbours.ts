@@ -18,17 +18,15 @@ const SHARPNESS = 3;
 export class Neighbours {
   /** Sequences each symbol is in. */
   readonly #of: number[][];
-  readonly #rarity: Float64Array;
 
   constructor(private readonly sequences: readonly Int32Array[], symbols: number) {
     this.#of = Array.from({ length: symbols }, () => []);
     sequences.forEach((sequence, s) => {
-      for (const symbol of new Set(sequence)) this.#of[symbol]!.push(s);
+      for (const symbol of sequence) {
+        const list = this.#of[symbol]!;
+        if (list.at(-1) !== s) list.push(s);
+      }
     });
-    this.#rarity = Float64Array.from(
-      this.#of,
-      (list) => Math.log(1 + sequences.length / (1 + list.length)),
-    );
   }
 
   /**
@@ -39,9 +37,10 @@ export class Neighbours {
   scores(context: readonly number[], fading = DISTANCE): Scores {
     const recent = context.slice(-CONTEXT);
     const weights = new Map<number, number>();
-    recent.forEach((symbol, i) =>
-      weights.set(symbol, RECENCY ** (recent.length - 1 - i) * this.#rarity[symbol]!)
-    );
+    recent.forEach((symbol, i) => {
+      const rarity = Math.log(1 + this.sequences.length / (1 + this.#of[symbol]!.length));
+      weights.set(symbol, RECENCY ** (recent.length - 1 - i) * rarity);
+    });
     const similar = new Map<number, number>();
     for (const [symbol, weight] of weights) {
       for (const s of this.#of[symbol]!.slice(-LOOKED_AT)) {

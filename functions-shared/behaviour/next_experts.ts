@@ -1,6 +1,7 @@
 /** What is known about each symbol that may come next: one row of evidence per candidate. */
 
 import { DistanceKernel } from "./distance_kernel.ts";
+import { HistoryLine } from "./history_line.ts";
 import { Neighbours } from "./neighbours.ts";
 import { Passages } from "./passages.ts";
 import { ORDERS, SuffixMatch } from "./suffix_match.ts";
@@ -29,17 +30,18 @@ export const FEATURES = ORDERS + 1 + 4 + CONTEXT + 1;
 /** Situations: no context known, order 1, 2, 3 and more. */
 export const SITUATIONS = 4;
 
-/** All experts, trained on one history. */
+/** All experts on one history. Cheap to make: each works out what a question needs when it is asked. */
 export class Experts {
   readonly #suffixes: SuffixMatch;
   readonly #voters: { scores(context: readonly number[]): Scores }[];
 
   constructor(sequences: readonly Int32Array[], symbols: number) {
-    this.#suffixes = new SuffixMatch(sequences, symbols);
+    const line = new HistoryLine(sequences, symbols);
+    this.#suffixes = new SuffixMatch(line);
     const neighbours = new Neighbours(sequences, symbols);
     this.#voters = [
-      new DistanceKernel(sequences, symbols),
-      new Passages(sequences, symbols),
+      new DistanceKernel(line),
+      new Passages(line),
       { scores: (context) => neighbours.scores(context) },
       { scores: (context) => neighbours.scores(context, 1) },
     ];

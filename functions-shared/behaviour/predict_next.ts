@@ -14,7 +14,7 @@
  * Deterministic. Works on any symbols; knows nothing of events.
  */
 
-import { chooseWeights } from "./choose_weights.ts";
+import { chooseWeights, UNTRAINED } from "./choose_weights.ts";
 import { mix, type Weights } from "./log_linear.ts";
 import { CONTEXT, Experts } from "./next_experts.ts";
 
@@ -35,31 +35,41 @@ export interface NextPredictor<S> {
 /** Held-out questions the weights are learned from. */
 const QUESTIONS = 800;
 
+/** How weights are learned. */
+export interface TrainOptions {
+  /** A prediction is right if it comes within this many steps. 1, the default: strictly the next. */
+  horizon?: number;
+  /** Held-out places the weights are learned from; fewer is faster. */
+  questions?: number;
+}
+
 /**
  * Trains on a history of sequences.
  *
  * @param history sequences of symbols, oldest first; symbols are compared by identity.
- * @param horizon a prediction is right, when weights are learned, if it comes within this many
- *   steps. 1: strictly the next.
- * @param questions held-out places the weights are learned from; fewer is faster.
  */
 export function trainNext<S>(
   history: readonly (readonly S[])[],
-  { horizon = 1, questions = QUESTIONS }: { horizon?: number; questions?: number } = {},
+  options: TrainOptions = {},
 ): NextPredictor<S> {
-  const ids = new Map<S, number>();
-  const symbols: S[] = [];
-  const sequences = history.map((sequence) =>
-    Int32Array.from(sequence, (symbol) => {
-      let id = ids.get(symbol);
-      if (id === undefined) {
-        ids.set(symbol, id = symbols.length);
-        symbols.push(symbol);
-      }
-      return id;
-    })
-  );
-  const weights = chooseWeights(sequences, symbols.length, horizon, questions);
+  return nextPredictor(history, learnTrust(history, options));
+}
+
+/** The slow half of training: how much each expert is worth on this history. */
+export function learnTrust<S>(
+  history: readonly (readonly S[])[],
+  { horizon = 1, questions = QUESTIONS }: TrainOptions = {},
+): Weights {
+  const { sequences, symbols } = interned(history);
+  return chooseWeights(sequences, symbols.length, horizon, questions);
+}
+
+/** The quick half: nothing is built of the history but what is asked for. */
+export function nextPredictor<S>(
+  history: readonly (readonly S[])[],
+  weights: Weights = UNTRAINED,
+): NextPredictor<S> {
+  const { ids, sequences, symbols } = interned(history);
   const experts = new Experts(sequences, symbols.length);
   return {
     weights,
@@ -76,6 +86,23 @@ export function trainNext<S>(
         .slice(0, limit).map(({ id, probability }) => ({ symbol: symbols[id]!, probability }));
     },
   };
+}
+
+/** The history with its symbols numbered. */
+function interned<S>(history: readonly (readonly S[])[]) {
+  const ids = new Map<S, number>();
+  const symbols: S[] = [];
+  const sequences = history.map((sequence) =>
+    Int32Array.from(sequence, (symbol) => {
+      let id = ids.get(symbol);
+      if (id === undefined) {
+        ids.set(symbol, id = symbols.length);
+        symbols.push(symbol);
+      }
+      return id;
+    })
+  );
+  return { ids, sequences, symbols };
 }
 
 const trained = new WeakMap<object, NextPredictor<unknown>>();

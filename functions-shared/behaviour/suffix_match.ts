@@ -2,9 +2,12 @@
  * Contexts seen before, from one symbol to the longest: an interpolated Kneser-Ney estimate (Kneser
  * and Ney 1995; Chen and Goodman 1999) of what follows, for every order at once.
  *
- * The history is one line; its places are sorted by what came before them (a suffix array of the
- * line read backwards), so that every context of any length is one range of places.
+ * The places of a symbol are sorted by what came before them (a suffix array of the history read
+ * backwards, built of a symbol when it is first asked about), so that every context of any length is
+ * one range of places.
  */
+
+import type { HistoryLine } from "./history_line.ts";
 
 /** Longest context compared. */
 export const ORDERS = 6;
@@ -25,60 +28,34 @@ export interface Estimate {
   followers: number[];
 }
 
-/** The history as one line, sorted by what comes before each place. */
+/** The places of a history, sorted by what comes before each. */
 export class SuffixMatch {
-  readonly #line: Int32Array;
-  /** Places that have a follower, sorted by their symbol, the one before it, and so on. */
-  readonly #places: Int32Array;
-  readonly #popularity: Float64Array;
+  /** By symbol: its places, sorted by the one before it, and so on. */
+  readonly #sorted = new Map<number, Int32Array>();
+  /** Half a time added to each symbol, so that no chance is zero. */
+  readonly #total: number;
 
-  constructor(sequences: readonly Int32Array[], symbols: number) {
-    const line = new Int32Array(sequences.reduce((sum, s) => sum + s.length + 1, 1)).fill(-1);
-    const places: number[] = [];
-    this.#popularity = new Float64Array(symbols).fill(0.5);
-    let at = 1, total = symbols / 2;
-    for (const sequence of sequences) {
-      line.set(sequence, at);
-      for (let i = 0; i < sequence.length; i++) {
-        this.#popularity[sequence[i]!]!++;
-        total++;
-        if (i + 1 < sequence.length) places.push(at + i);
-      }
-      at += sequence.length + 1;
-    }
-    for (let s = 0; s < symbols; s++) this.#popularity[s]! /= total;
-    this.#line = line;
-    this.#places = Int32Array.from(places).sort((a, b) => {
-      for (let k = 0; k < ORDERS; k++) {
-        const difference = line[a - k]! - line[b - k]!;
-        if (difference !== 0) return difference;
-        if (line[a - k]! < 0) break;
-      }
-      return a - b;
-    });
-  }
-
-  /** How often a symbol comes at all. */
-  popularity(symbol: number): number {
-    return this.#popularity[symbol]!;
+  constructor(private readonly line: HistoryLine) {
+    this.#total = line.times.reduce((a, b) => a + b, line.times.length / 2);
   }
 
   /** What follows the end of `context`. */
   estimate(context: readonly number[]): Estimate {
-    const chances = [(symbol: number) => this.#popularity[symbol]!];
+    const chances = [(symbol: number) => (this.line.times[symbol]! + 0.5) / this.#total];
     const byOrder: Map<number, number>[] = [];
-    let from = 0, to = this.#places.length, seen = 0;
+    const places = context.length > 0 ? this.#placesOf(context.at(-1)!) : new Int32Array();
+    let from = 0, to = places.length, seen = 0;
     for (let k = 0; k < ORDERS && k < context.length; k++) {
       const symbol = context[context.length - 1 - k]!;
-      from = this.#first(from, to, k, symbol);
-      to = this.#first(from, to, k, symbol + 1);
+      from = this.#first(places, from, to, k, symbol);
+      to = this.#first(places, from, to, k, symbol + 1);
       if (from === to) break;
       seen = to - from;
       const counts = new Map<number, number>();
       const step = Math.max(1, Math.ceil(seen / LOOKED_AT));
       let total = 0;
       for (let p = from; p < to; p += step, total++) {
-        const follower = this.#line[this.#places[p]! + 1]!;
+        const follower = this.line.symbols[places[p]! + 1]!;
         counts.set(follower, (counts.get(follower) ?? 0) + 1);
       }
       const lower = chances[k]!;
@@ -97,11 +74,28 @@ export class SuffixMatch {
     return { order: chances.length - 1, seen, chances, followers: [...followers] };
   }
 
-  /** First place in [from, to) whose symbol `back` steps before is `symbol` or larger. */
-  #first(from: number, to: number, back: number, symbol: number): number {
+  #placesOf(symbol: number): Int32Array {
+    let places = this.#sorted.get(symbol);
+    if (places === undefined) {
+      const line = this.line.symbols;
+      places = this.line.placesOf(symbol).slice().sort((a, b) => {
+        for (let k = 1; k < ORDERS; k++) {
+          const difference = line[a - k]! - line[b - k]!;
+          if (difference !== 0) return difference;
+          if (line[a - k]! < 0) break;
+        }
+        return a - b;
+      });
+      this.#sorted.set(symbol, places);
+    }
+    return places;
+  }
+
+  /** First of `places` in [from, to) whose symbol `back` steps before is `symbol` or larger. */
+  #first(places: Int32Array, from: number, to: number, back: number, symbol: number): number {
     while (from < to) {
       const middle = (from + to) >> 1;
-      if (this.#line[this.#places[middle]! - back]! < symbol) from = middle + 1;
+      if (this.line.symbols[places[middle]! - back]! < symbol) from = middle + 1;
       else to = middle;
     }
     return from;

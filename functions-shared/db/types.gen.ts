@@ -2613,6 +2613,7 @@ export type Database = {
           "p_contribution"?: Json;
           "p_digests": Json;
           "p_fence": number;
+          "p_next_model"?: Json;
           "p_patterns"?: Json;
           "p_ranges": Json;
           "p_user_id": string;

@@ -3,6 +3,7 @@
 import type { SupabaseClient } from "@supabase/supabase-js";
 import { digestSessions } from "../behaviour/digest.ts";
 import { learn, populationKeys } from "../behaviour/learn.ts";
+import { learnNextModel, type NextModel } from "../behaviour/next_action.ts";
 import type { Counts, SessionDigest } from "../behaviour/types.ts";
 import type { Database } from "../db/types.gen.ts";
 import { rpc } from "../db/rpc.ts";
@@ -19,6 +20,7 @@ interface Begun {
   ranges: unknown[];
   events: EventRow[];
   digests: SessionDigest[];
+  next_model: NextModel | null;
 }
 
 interface Committed {
@@ -67,6 +69,7 @@ export async function learnRound(
     ...commit,
     p_patterns: patterns,
     p_contribution: contribution,
+    p_next_model: learnNextModel(sessions, begun.next_model),
   });
   return { ...done, events: begun.fresh };
 }

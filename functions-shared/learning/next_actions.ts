@@ -2,21 +2,21 @@
 
 import type { SupabaseClient } from "@supabase/supabase-js";
 import { stepsDone } from "../behaviour/learn_habits.ts";
-import { type NextCounters, predictFromCounters } from "../behaviour/next_counters.ts";
+import { nextActionPredictor, type NextKnowledge } from "../behaviour/next_action.ts";
 import { parseToken } from "../behaviour/normalise.ts";
 import { defaults } from "../behaviour/settings.ts";
 import type { NextResult } from "../contracts/learn_patterns.ts";
 import type { Database } from "../db/types.gen.ts";
 import { rpc } from "../db/rpc.ts";
 
-interface NextMaterial extends NextCounters {
+interface NextMaterial extends NextKnowledge {
   /** Actions of the live session so far. */
   actions: string[];
   habits: { id: string; sequence: string[] }[];
 }
 
 /**
- * One query, no training: the counters were kept by learn-patterns.
+ * One query, no training: sessions and trust in the experts were kept by learn-patterns.
  *
  * @param admin client with the service role.
  * @param userId whose session it is; another user's session reads as empty.
@@ -27,17 +27,15 @@ export async function nextActions(
   sessionId: string,
   limit: number,
 ): Promise<NextResult> {
-  const { actions: done, habits: known, ...counters } = await rpc<NextMaterial>(
+  const { actions: done, habits: known, all, ...own } = await rpc<NextMaterial>(
     admin,
     "mira_read_next",
     { p_user_id: userId, p_session_id: sessionId },
   );
-  const actions = predictFromCounters(counters, done.at(-1), limit).map(
-    ({ symbol, probability }) => {
-      const { target, ...rest } = parseToken(symbol);
-      return { action: symbol, ...rest, target: target === "" ? null : target, probability };
-    },
-  );
+  const actions = nextActionPredictor(own)(done, all, limit).map(({ symbol, probability }) => {
+    const { target, ...rest } = parseToken(symbol);
+    return { action: symbol, ...rest, target: target === "" ? null : target, probability };
+  });
   const habits = known.flatMap(({ id, sequence }) => {
     const step = stepsDone(sequence, { tokens: done }, done.length, defaults.habit.maxGap);
     if (step === 0) return [];

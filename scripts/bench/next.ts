@@ -15,7 +15,7 @@ import { compactPredictionTree, PROFILES } from "./next/compact_prediction_tree.
 import { families } from "./next/families.ts";
 import { allOrders, firstOrder, partialMatching } from "./next/markov.ts";
 import { compare, readSpmf } from "./next/protocol.ts";
-import { counterPredictor } from "./next/counters.ts";
+import { servedPredictor } from "./next/served.ts";
 import { alone, pooled, readSample, sampleShare } from "./next/sample_log.ts";
 import type { Method } from "./next/types.ts";
 import type { Bench, BenchRow } from "./types.ts";
@@ -74,7 +74,7 @@ export const bench: Bench = async ({ args, log }) => {
   }
   const sample = await readSample();
   const mine = sampleShare(alone(ours), sample);
-  const served = sampleShare(counterPredictor, sample);
+  const served = sampleShare(servedPredictor, sample);
   for (
     const [whose, chain] of [
       ["everybody's", sampleShare(pooled(firstOrder), sample)],
@@ -83,7 +83,7 @@ export const bench: Bench = async ({ args, log }) => {
   ) {
     (["every action", "the person's own doing"] as const).forEach((what, i) => {
       log(
-        `sample log, ${what}: ours ${percent(mine[i]!)}, served from counters ` +
+        `sample log, ${what}: own sessions alone ${percent(mine[i]!)}, served ` +
           `${percent(served[i]!)}, first-order chain of ${whose} ${percent(chain[i]!)}`,
       );
       const metric = i === 0 ? "next.sample" : "next.sample.own";

@@ -88,12 +88,15 @@ create table private.learner_state (
   user_id uuid primary key references auth.users (id) on delete cascade,
   watermark bigint not null default 0,
   contribution jsonb not null default '{}',
+  next_model jsonb,
   learned_at timestamptz
 );
 comment on table private.learner_state is 'How far each user was learned, and their part in everybody''s counts.';
 comment on column private.learner_state.watermark is 'ingest_seq of the newest event that was learned.';
 comment on column private.learner_state.contribution is
   'Counts by unit, as added to private.learner_population: {unit: [n, k, f]}.';
+comment on column private.learner_state.next_model is
+  'Trust in the experts that predict the next action, and what it was learned from (functions-shared/behaviour/next_action.ts).';
 
 create table private.learner_queue (
   user_id uuid primary key references auth.users (id) on delete cascade,
@@ -107,7 +110,7 @@ create index learner_queue_queued_at_idx on private.learner_queue (queued_at);
 create sequence private.learner_fence;
 
 create table private.learner_sessions (
-  user_id uuid not null references auth.users (id) on delete cascade,
+  user_id uuid not null references private.learner_state (user_id) on delete cascade,
   session_id uuid not null,
   started_at timestamptz not null,
   until_at timestamptz not null,
@@ -119,7 +122,7 @@ create table private.learner_sessions (
 comment on table private.learner_sessions is
   'One row per session without a pause of 30 minutes: all the learner needs of it. The newest 400 of a user are kept.';
 comment on column private.learner_sessions.until_at is 'Its last event; later than the digest says when the session was too long to read.';
-comment on column private.learner_sessions.counted is 'Whether its actions are in the counters of what comes next (next_actions).';
+comment on column private.learner_sessions.counted is 'Whether its actions are in everybody''s counts of what comes next (next_population).';
 create index learner_sessions_started_at_idx on private.learner_sessions (user_id, started_at desc);
 
 create table private.learner_population (
@@ -185,13 +188,22 @@ comment on function private.change_population(jsonb, jsonb) is
 
 create function private.leave_population() returns trigger
 language plpgsql security definer set search_path = '' as $$
+declare
+  v_uncounted jsonb;
 begin
   perform private.change_population(old.contribution, '{}');
-  return null;
+  with gone as (
+    update private.learner_sessions s set counted = false
+    where s.user_id = old.user_id and s.counted
+    returning s.digest)
+  select coalesce(jsonb_agg(g.digest -> 'tokens'), '[]') into v_uncounted from gone g;
+  perform private.count_next(old.user_id, v_uncounted, '[]');
+  return old;
 end $$;
 comment on function private.leave_population() is
   'Trigger: a user who is deleted takes their part out of everybody''s counts. Definer: deletions come from auth.';
-create trigger learner_state_leave_population after delete on private.learner_state
+-- before: the sessions, which go with the state, are still there to be taken out
+create trigger learner_state_leave_population before delete on private.learner_state
   for each row execute function private.leave_population();
 
 create function private.read_population(p_user_id uuid, p_units text[]) returns jsonb
@@ -327,6 +339,7 @@ begin
     'fresh', (select count(*) from public.mira_behavioral_events e
       where e.user_id = v_user and e.ingest_seq > v_watermark and e.ingest_seq <= v_upto),
     'caught_up', coalesce(v_upto, v_watermark) >= v_head, 'ranges', v_ranges,
+    'next_model', (select s.next_model from private.learner_state s where s.user_id = v_user),
     'events', coalesce(v_events, '[]'), 'digests', coalesce(v_digests, '[]'));
 end $$;
 comment on function private.begin_learning(uuid, int, int) is
@@ -425,7 +438,7 @@ comment on function private.merge_patterns(uuid, jsonb) is
 
 create function private.commit_learning(
   p_user_id uuid, p_fence bigint, p_watermark bigint, p_ranges jsonb, p_digests jsonb,
-  p_patterns jsonb, p_contribution jsonb
+  p_patterns jsonb, p_contribution jsonb, p_next_model jsonb
 ) returns jsonb
 language plpgsql set search_path = '' as $$
 declare
@@ -488,6 +501,7 @@ begin
   end if;
   update private.learner_state s
   set watermark = p_watermark, contribution = coalesce(p_contribution, s.contribution),
+    next_model = coalesce(p_next_model, s.next_model),
     learned_at = clock_timestamp()
   where s.user_id = p_user_id;
 
@@ -500,7 +514,7 @@ begin
   end if;
   return v_result || jsonb_build_object('more', coalesce(v_more, false));
 end $$;
-comment on function private.commit_learning(uuid, bigint, bigint, jsonb, jsonb, jsonb, jsonb) is
+comment on function private.commit_learning(uuid, bigint, bigint, jsonb, jsonb, jsonb, jsonb, jsonb) is
   'Takes the whole result of a round in one transaction, if the lease still holds. Without patterns the round only caught up.';
 
 create function private.has_learning(p_user_id uuid) returns boolean
@@ -514,10 +528,15 @@ comment on function private.has_learning(uuid) is 'Whether anybody (or the user)
 
 create function private.reset_learning(p_user_id uuid) returns void
 language plpgsql set search_path = '' as $$
+declare
+  v_uncounted jsonb;
 begin
   perform pg_advisory_xact_lock(hashtextextended(p_user_id::text, 20260101));
-  delete from private.next_actions a where a.user_id = p_user_id;
-  delete from private.learner_sessions s where s.user_id = p_user_id;
+  with gone as (
+    delete from private.learner_sessions s where s.user_id = p_user_id
+    returning s.counted, s.digest)
+  select coalesce(jsonb_agg(g.digest -> 'tokens') filter (where g.counted), '[]') into v_uncounted from gone g;
+  perform private.count_next(p_user_id, v_uncounted, '[]');
   update private.learner_state s set watermark = 0 where s.user_id = p_user_id;
   insert into private.learner_queue (user_id)
   select h.user_id from private.behaviour_heads h where h.user_id = p_user_id
@@ -577,11 +596,12 @@ comment on function public.mira_begin_learning(uuid, int, int) is 'Server only. 
 
 create function public.mira_commit_learning(
   p_user_id uuid, p_fence bigint, p_watermark bigint, p_ranges jsonb, p_digests jsonb,
-  p_patterns jsonb default null, p_contribution jsonb default null
+  p_patterns jsonb default null, p_contribution jsonb default null, p_next_model jsonb default null
 ) returns jsonb language sql set search_path = '' as $$
-  select private.commit_learning(p_user_id, p_fence, p_watermark, p_ranges, p_digests, p_patterns, p_contribution)
+  select private.commit_learning(p_user_id, p_fence, p_watermark, p_ranges, p_digests, p_patterns, p_contribution,
+    p_next_model)
 $$;
-comment on function public.mira_commit_learning(uuid, bigint, bigint, jsonb, jsonb, jsonb, jsonb) is
+comment on function public.mira_commit_learning(uuid, bigint, bigint, jsonb, jsonb, jsonb, jsonb, jsonb) is
   'Server only. As private.commit_learning.';
 
 create function public.mira_read_population(p_user_id uuid, p_units text[]) returns jsonb

@@ -1,29 +1,17 @@
--- What comes next: counters of which action followed which, per person and over everybody.
+-- What comes next: what a live session asks for, and counts of what everybody does after what.
 --
--- They are what predicting needs and nothing else is read for it: a live session asks for a handful
--- of rows by key. They always say the same as the sessions the learner keeps (`learner_sessions`
--- that are `counted`): a round adds what it adds and takes away what it replaces, in the transaction
--- and under the lease that takes everything else of the round.
+-- A person's own next action is predicted from the sessions the learner keeps (`learner_sessions`),
+-- with the trust in each expert that learning left (`learner_state.next_model`); nothing else is kept
+-- of a person. Everybody's counts always say the same as all sessions that are `counted`: a round
+-- adds what it adds and takes away what it replaces, in the transaction and under the lease that
+-- takes everything else of the round.
 --
--- Everybody's counters hold no person: an action shows only where at least five people other than
--- the asking one did it in that context (k-anonymity, as for struggles).
-
-create table private.next_actions (
-  user_id uuid not null references auth.users (id) on delete cascade,
-  level smallint not null check (level between 0 and 3),
-  context uuid not null,
-  action text not null check (octet_length(action) <= 1000),
-  n int not null check (n >= 0),
-  primary key (user_id, context, action)
-) with (fillfactor = 80);
-comment on table private.next_actions is 'How often each action followed each context, per person.';
-comment on column private.next_actions.level is
-  '0: anywhere; 1, 2, 3: after the last one, two, three actions.';
-comment on column private.next_actions.context is 'Hash of the level and the actions of the context.';
+-- Everybody's counts hold no person: an action shows only where at least five people other than the
+-- asking one did it in that context (k-anonymity, as for struggles).
 
 create table private.next_population (
   context uuid not null,
-  action text not null,
+  action text not null check (octet_length(action) <= 1000),
   users int not null,
   n bigint not null,
   primary key (context, action)
@@ -31,107 +19,78 @@ create table private.next_population (
 -- what is shown, most people first; a count that changes touches no index
 create index next_population_users_idx on private.next_population (context, users desc) where users >= 5;
 comment on table private.next_population is
-  'The same over everybody, levels 0 to 2. Read only where five or more people share it.';
+  'How often each action followed each context, and for how many people. Read only where five or more share it.';
+comment on column private.next_population.context is
+  'Hash of the actions before: none, the last, the last two; ^ is the beginning of a session.';
 
-do $$
-declare
-  v_table text;
-begin
-  foreach v_table in array '{next_actions,next_population}'::text[] loop
-    execute format('alter table private.%I enable row level security', v_table);
-    execute format('revoke all on private.%I from public, anon, authenticated', v_table);
-    execute format('grant select, insert, update, delete on private.%I to service_role', v_table);
-    execute format('create policy %I on private.%I for all to service_role using (true) with check (true)',
-      v_table || '_all_service', v_table);
-  end loop;
-end $$;
+alter table private.next_population enable row level security;
+revoke all on private.next_population from public, anon, authenticated;
+grant select, insert, update, delete on private.next_population to service_role;
+create policy next_population_all_service on private.next_population
+  for all to service_role using (true) with check (true);
 
 -- contexts -----------------------------------------------------------------------------------------
 
-create function private.next_context(p_level int, p_actions text[]) returns uuid
-language plpgsql immutable parallel safe set search_path = '' as $$
-begin
-  return md5(p_level || E'\t' || array_to_string(p_actions, E'\t'))::uuid;
-end $$;
-comment on function private.next_context(int, text[]) is 'The key of a context: its level and its actions, oldest first.';
+create function private.next_context(p_before text) returns uuid
+language sql immutable parallel safe set search_path = '' as $$ select md5(p_before)::uuid $$;
+comment on function private.next_context(text) is 'The key of a context: the actions before, oldest first, with tabs between.';
 
 -- `^` stands for the beginning of a session, so that its first actions can be foreseen too
-create function private.next_contexts(p_tokens jsonb) returns table (level int, context uuid, action text)
+create function private.next_contexts(p_actions jsonb) returns table (before text, action text)
 language sql immutable set search_path = '' as $$
-  select c.level, c.context, t.action
+  select c.before, t.action
   from (
-    select x.action, coalesce(lag(x.action, 1) over w, '^') as a,
-      case when x.at > 1 then coalesce(lag(x.action, 2) over w, '^') else '' end as b,
-      case when x.at > 2 then coalesce(lag(x.action, 3) over w, '^') else '' end as c
-    from jsonb_array_elements_text(p_tokens) with ordinality x (action, at)
+    select x.action, coalesce(lag(x.action) over w, '^') as a,
+      case when x.at > 1 then coalesce(lag(x.action, 2) over w, '^') end as b
+    from jsonb_array_elements_text(p_actions) with ordinality x (action, at)
     window w as (order by x.at)) t
-  cross join lateral (values
-    (0, private.next_context(0, '{}')), (1, private.next_context(1, array[t.a])), (2, private.next_context(2, array[t.b, t.a])),
-    (3, private.next_context(3, array[t.c, t.b, t.a]))) as c (level, context)
-  where octet_length(t.action) <= 1000
+  cross join lateral (values (''), (t.a), (t.b || E'\t' || t.a)) as c (before)
+  where octet_length(t.action) <= 1000 and c.before is not null
 $$;
-comment on function private.next_contexts(jsonb) is 'Every action of a session, once for each context it followed.';
+comment on function private.next_contexts(jsonb) is
+  'Every action of a session, once for each context it followed: any, the last action, the last two.';
 
 -- counting -----------------------------------------------------------------------------------------
 
 create function private.count_next(p_user_id uuid, p_removed jsonb, p_added jsonb) returns void
 language plpgsql set search_path = '' as $$
+declare
+  v_nobodys jsonb;
 begin
-  with change as (
-    select c.level, c.context, c.action, sum(s.sign)::int as n
+  with change as materialized (
+    select c.before, c.action, sum(s.sign)::int as n
     from (
-      select a.value as tokens, 1 as sign from jsonb_array_elements(p_added) a
+      select a.value as actions, 1 as sign from jsonb_array_elements(p_added) a
       union all
       select r.value, -1 from jsonb_array_elements(p_removed) r) s
-    cross join lateral private.next_contexts(s.tokens) c
-    group by c.level, c.context, c.action
+    cross join lateral private.next_contexts(s.actions) c
+    group by c.before, c.action
     having sum(s.sign) <> 0
-  ), planned as materialized (
-    select c.level, c.context, c.action, coalesce(a.n, 0) as before, coalesce(a.n, 0) + c.n as after
-    from change c
-    left join private.next_actions a
-      on a.user_id = p_user_id and a.context = c.context and a.action = c.action
+  ), present as (
+    select c.before, c.action, count(*)::int as n
+    from private.learner_sessions s
+    cross join lateral private.next_contexts(s.digest -> 'tokens') c
+    where s.user_id = p_user_id and s.counted
+      and (c.before, c.action) in (select x.before, x.action from change x)
+    group by c.before, c.action
+  ), moved as (
+    select private.next_context(c.before) as context, c.action, c.n,
+      (coalesce(p.n, 0) > 0)::int - (coalesce(p.n, 0) - c.n > 0)::int as users
+    from change c left join present p using (before, action)
   ), put as (
-    insert into private.next_actions (user_id, level, context, action, n)
-    select p_user_id, p.level, p.context, p.action, p.after from planned p
-    on conflict (user_id, context, action) do update set n = excluded.n
-  )
-  insert into private.next_population as p (context, action, users, n)
-  select c.context, c.action, (c.after > 0)::int - (c.before > 0)::int, c.after - c.before
-  from planned c
-  where c.level <= 2
-  order by c.context, c.action  -- one order of locks for all learners
-  on conflict (context, action) do update set users = p.users + excluded.users, n = p.n + excluded.n;
-  if jsonb_array_length(p_removed) > 0 then
-    delete from private.next_actions a where a.user_id = p_user_id and a.n = 0;
-  end if;
+    insert into private.next_population as p (context, action, users, n)
+    select m.context, m.action, m.users, m.n from moved m
+    order by m.context, m.action  -- one order of locks for all learners
+    on conflict (context, action) do update set users = p.users + excluded.users, n = p.n + excluded.n
+    returning p.context, p.action, p.users)
+  select jsonb_agg(jsonb_build_object('context', p.context, 'action', p.action)) into v_nobodys
+  from put p where p.users <= 0;
+  delete from private.next_population p
+  using jsonb_to_recordset(v_nobodys) as g (context uuid, action text)
+  where p.context = g.context and p.action = g.action and p.users <= 0;
 end $$;
 comment on function private.count_next(uuid, jsonb, jsonb) is
-  'Takes sessions (arrays of actions) out of a person''s counters and everybody''s, and adds others.';
-
-create function private.uncount_next() returns trigger
-language plpgsql security definer set search_path = '' as $$
-begin
-  with change as (
-    select o.context, o.action, sum((o.n > 0)::int)::int as users, sum(o.n) as n
-    from gone o where o.level <= 2 group by o.context, o.action
-  ), locked as materialized (
-    select p.context, p.action, p.users - c.users as users, p.n - c.n as n
-    from private.next_population p join change c using (context, action)
-    order by p.context, p.action
-    for update of p
-  ), fewer as (
-    update private.next_population p set users = l.users, n = l.n
-    from locked l where p.context = l.context and p.action = l.action and l.users > 0
-  )
-  delete from private.next_population p
-  using locked l where p.context = l.context and p.action = l.action and l.users <= 0;
-  return null;
-end $$;
-comment on function private.uncount_next() is
-  'Trigger: counters that go, with an account or because nothing is left to count, leave everybody''s too. Definer: deletions come from auth.';
-create trigger next_actions_uncount after delete on private.next_actions
-  referencing old table as gone for each statement execute function private.uncount_next();
+  'Takes sessions (arrays of actions) of a person out of everybody''s counts, and adds others. The person''s counted sessions are already those after the change.';
 
 -- what a live session asks ------------------------------------------------------------------------
 
@@ -202,46 +161,43 @@ declare
   v_most constant int := 50;
   v_actions text[] := private.live_actions(p_user_id, p_session_id);
   v_n int := cardinality(v_actions);
-  v_a text := coalesce(v_actions[v_n], '^');
-  v_b text := case when v_n > 0 then coalesce(v_actions[v_n - 1], '^') else '' end;
-  v_c text := case when v_n > 1 then coalesce(v_actions[v_n - 2], '^') else '' end;
-  v_any uuid := private.next_context(0, '{}');
-  v_one uuid := private.next_context(1, array[v_a]);
-  v_two uuid := private.next_context(2, array[v_b, v_a]);
-  v_three uuid := private.next_context(3, array[v_c, v_b, v_a]);
-  -- as if the last action had not been
-  v_resumed_one uuid := private.next_context(1, array[v_b]);
-  v_resumed_two uuid := private.next_context(2, array[v_c, v_b]);
-  v_own jsonb;
+  v_one text := coalesce(v_actions[v_n], '^');
+  v_two text := case when v_n > 0 then coalesce(v_actions[v_n - 1], '^') || E'\t' || v_one end;
   v_all jsonb;
 begin
-  select coalesce(jsonb_object_agg(k.context, f.followers), '{}') into v_own
-  from unnest(array[v_any, v_one, v_two, v_three, v_resumed_one, v_resumed_two]) as k (context)
-  cross join lateral (
-    select coalesce(jsonb_agg(jsonb_build_array(x.action, x.n)), '[]') as followers
-    from (
-      select a.action, a.n from private.next_actions a
-      where a.user_id = p_user_id and a.context = k.context and a.n > 0
-      order by a.n desc, a.action
-      limit v_most) x) f;
   -- only what five or more others did
-  select coalesce(jsonb_object_agg(k.context, f.followers), '{}') into v_all
-  from unnest(array[v_any, v_one, v_two]) as k (context)
+  with own as materialized (
+    select distinct c.before, c.action
+    from private.learner_sessions s
+    cross join lateral private.next_contexts(s.digest -> 'tokens') c
+    where s.user_id = p_user_id and s.counted and c.before in ('', v_one, v_two)
+  )
+  select jsonb_object_agg(k.name, f.followers) into v_all
+  from (values ('any', ''), ('one', v_one), ('two', v_two)) as k (name, before)
   cross join lateral (
     select coalesce(jsonb_agg(jsonb_build_array(x.action, x.n)), '[]') as followers
     from (
       select p.action, p.n from private.next_population p
-      where p.context = k.context and p.users >= 5 and (p.users > 5 or not exists (
-        select from private.next_actions a
-        where a.user_id = p_user_id and a.context = p.context and a.action = p.action and a.n > 0))
-      order by p.users desc
+      where p.context = private.next_context(k.before) and p.users >= 5
+        and (p.users > 5 or (k.before, p.action) not in (select o.before, o.action from own o))
+      order by p.users desc, p.action
       limit v_most) x) f;
   return json_build_object(
     'actions', to_json(v_actions),
-    'own', json_build_object('any', v_own -> v_any::text, 'one', v_own -> v_one::text,
-      'two', v_own -> v_two::text, 'three', v_own -> v_three::text),
-    'resumed', json_build_object('one', v_own -> v_resumed_one::text, 'two', v_own -> v_resumed_two::text),
-    'all', json_build_object('any', v_all -> v_any::text, 'one', v_all -> v_one::text, 'two', v_all -> v_two::text),
+    'sessions', coalesce((
+      select json_agg(h.actions order by h.started_at, h.session_id)
+      from (
+        select s.digest -> 'tokens' as actions, s.started_at, s.session_id
+        from private.learner_sessions s
+        where s.user_id = p_user_id
+          -- as far as it was learned, the live session says about itself only what is asked anyway
+          and (s.session_id <> p_session_id or s.started_at < (
+            select max(l.started_at) from private.learner_sessions l
+            where l.user_id = p_user_id and l.session_id = p_session_id))
+        order by s.started_at desc, s.session_id desc
+        limit 200) h), '[]'),
+    'model', (select s.next_model from private.learner_state s where s.user_id = p_user_id),
+    'all', v_all,
     'habits', coalesce((
       select json_agg(json_build_object('id', t.id, 'confidence', t.confidence, 'sequence', t.metadata -> 'sequence')
         order by t.confidence desc, t.id)
@@ -249,7 +205,7 @@ begin
       where t.user_id = p_user_id and t.pattern_type = 'workflow_habit' and t.status in ('active', 'pinned')), '[]'));
 end $$;
 comment on function private.read_next(uuid, uuid) is
-  'What predicting the next action of a live session needs: its actions, what followed them before, habits. Everybody''s part shows only what five or more others did.';
+  'What predicting the next action of a live session needs: its actions, the person''s newest sessions, trust in the experts, what others do here, habits. Others'' part shows only what five or more did.';
 
 create function public.mira_read_next(p_user_id uuid, p_session_id uuid) returns json
 language sql stable set search_path = '' as $$ select private.read_next(p_user_id, p_session_id) $$;
@@ -262,7 +218,7 @@ begin
   for v_function in
     select p.oid::regprocedure from pg_catalog.pg_proc p
     where p.pronamespace in ('public'::regnamespace, 'private'::regnamespace) and p.proname = any ('{
-      next_context,next_contexts,count_next,uncount_next,normal_page,action_name,live_actions,
+      next_context,next_contexts,count_next,normal_page,action_name,live_actions,
       read_next,mira_read_next}'::text[])
   loop
     execute format('revoke all on function %s from public, anon, authenticated', v_function);

@@ -1,5 +1,5 @@
 /**
- * Learning under SIGKILL, immediate restarts and cut connections: the patterns, counters and
+ * Learning under SIGKILL, immediate restarts and cut connections: the patterns, counts, trust and
  * watermarks of an undisturbed run, whoever died when. Needs a real server (MIRA_TEST_DB_URL).
  * MIRA_TEST_DB_RESTART, a command that restarts that server at once (`pg_ctl -m immediate restart …`),
  * adds power cuts.
@@ -76,11 +76,10 @@ async function learned(sql: postgres.Sql): Promise<Record<string, readonly unkno
       from mira_learned_patterns where valid_to is null order by 1, 2, 3`,
     sessions: await sql`select user_id, session_id, started_at, until_at, events, digest, counted
       from private.learner_sessions order by 1, 2, 3`,
-    states:
-      await sql`select user_id, watermark, contribution from private.learner_state order by 1`,
+    states: await sql`select user_id, watermark, contribution, next_model
+        from private.learner_state order by 1`,
     population: await sql`select * from private.learner_population
       where (users, n, k, f) <> (0, 0, 0, 0) order by unit`,
-    next: await sql`select * from private.next_actions order by user_id, context, action`,
     everybody: await sql`select * from private.next_population order by context, action`,
   };
 }

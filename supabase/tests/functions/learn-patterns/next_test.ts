@@ -1,4 +1,4 @@
-/** `POST /learn-patterns/next`: counters kept by learning, one's own and everybody's. */
+/** `POST /learn-patterns/next`: from one's own sessions, and from counts of what everybody does. */
 
 import assert from "node:assert/strict";
 import { token } from "../../../../functions-shared/behaviour/normalise.ts";
@@ -44,22 +44,20 @@ async function next(stack: TestStack, user: TestUser, live: Sent[]): Promise<str
   return actions.map((a: { target: string }) => a.target);
 }
 
-/** Counters that differ from a count of the sessions the learner keeps. */
-const wrongCounters = (stack: TestStack) =>
+/** Everybody's counts that differ from a count of the sessions the learner keeps. */
+const wrongCounts = (stack: TestStack) =>
   stack.sql(`
     with counted as (
-      select s.user_id, c.context, c.action, count(*)::int as n
+      select s.user_id, private.next_context(c.before) as context, c.action, count(*) as n
       from private.learner_sessions s, private.next_contexts(s.digest -> 'tokens') c
-      group by s.user_id, c.context, c.action
+      group by s.user_id, c.before, c.action
     ), everybody as (
-      select a.context, a.action, count(*)::int as users, sum(a.n)::int as n
-      from private.next_actions a where a.level <= 2 group by a.context, a.action
+      select c.context, c.action, count(*)::int as users, sum(c.n)::int as n
+      from counted c group by c.context, c.action
     )
-    select 'own' as of, context::text, action from counted full join private.next_actions a
-      using (user_id, context, action) where counted.n is distinct from a.n
-    union all
-    select 'all', context::text, action from everybody e full join private.next_population p
-      using (context, action) where (e.users, e.n) is distinct from (p.users, p.n::int)`);
+    select context::text, action, e.users, e.n, p.users as said_users, p.n as said_n
+    from everybody e full join private.next_population p using (context, action)
+    where (e.users, e.n) is distinct from (p.users, p.n::int)`);
 
 Deno.test("the next action", async (t) => {
   const stack = await startStack();
@@ -71,7 +69,7 @@ Deno.test("the next action", async (t) => {
       assert.deepEqual(await next(stack, ann, clicks(0, ["open"])), []);
     });
 
-    await t.step("what follows what is counted, and an interruption does not hide it", async () => {
+    await t.step("what follows what is learned, and an interruption does not hide it", async () => {
       for (let day = 1; day <= 6; day++) {
         const rest = day % 2 === 0 ? ["bell"] : ["help", "menu"];
         await send(stack, ann, [...clicks(day, round), ...clicks(day + 0.1, rest)]);
@@ -82,7 +80,7 @@ Deno.test("the next action", async (t) => {
       assert.equal((await next(stack, ann, []))[0], "open", "a session that has not begun");
     });
 
-    await t.step("late, doubled and shuffled events leave the counters exact", async () => {
+    await t.step("late, doubled and shuffled events leave everybody's counts exact", async () => {
       const events = [
         ...clicks(2.2, [...round, "print"]),
         ...clicks(3.2, ["menu", ...round]),
@@ -93,11 +91,11 @@ Deno.test("the next action", async (t) => {
         if (i % 2 === 0) await send(stack, ann, events.slice(i, i + 3));
         await learn(stack, ann);
       }
-      assert.deepEqual(await wrongCounters(stack), []);
+      assert.deepEqual(await wrongCounts(stack), []);
       await stack.sql("select private.reset_learning($1)", [ann.id]);
-      assert.deepEqual(await wrongCounters(stack), []);
+      assert.deepEqual(await wrongCounts(stack), []);
       while ((await learn(stack, ann)).more);
-      assert.deepEqual(await wrongCounters(stack), []);
+      assert.deepEqual(await wrongCounts(stack), []);
     });
 
     await t.step("the newest 400 sessions count, older ones are taken out again", async () => {
@@ -112,11 +110,11 @@ Deno.test("the next action", async (t) => {
       }
       while ((await learn(stack, many)).more);
       const [counted] = await stack.sql(
-        "select sum(n)::int as n from private.next_actions where user_id = $1 and level = 0",
-        [many.id],
+        `select sum(n)::int as n from private.next_population
+         where context = private.next_context('') and action ~ '#(a|b[0-4]|c)$'`,
       );
       assert.equal(counted.n, 1_200);
-      assert.deepEqual(await wrongCounters(stack), []);
+      assert.deepEqual(await wrongCounts(stack), []);
     });
 
     await t.step("everybody's ways show from five others on, not from four", async () => {
@@ -147,21 +145,24 @@ Deno.test("the next action", async (t) => {
       assert.deepEqual(shown.f, []);
     });
 
-    await t.step("another person's session says nothing, and nobody reads counters", async () => {
-      const stranger = await stack.newUser();
-      const live = clicks(11, ["open", "call"]);
-      await send(stack, ann, live);
-      const answer = await post(stack, "learn-patterns/next", stranger, {
-        session_id: live[0]!.session_id,
-      });
-      assert.ok(!answer.actions.some((a: { target: string }) => a.target === "note"));
-      assert.deepEqual(answer.habits, []);
-      const { error } = await stranger.client.rpc("mira_read_next", {
-        p_user_id: ann.id,
-        p_session_id: live[0]!.session_id,
-      });
-      assert.equal(error?.code, "42501");
-    });
+    await t.step(
+      "another person's session says nothing, and nobody reads what the server reads",
+      async () => {
+        const stranger = await stack.newUser();
+        const live = clicks(11, ["open", "call"]);
+        await send(stack, ann, live);
+        const answer = await post(stack, "learn-patterns/next", stranger, {
+          session_id: live[0]!.session_id,
+        });
+        assert.ok(!answer.actions.some((a: { target: string }) => a.target === "note"));
+        assert.deepEqual(answer.habits, []);
+        const { error } = await stranger.client.rpc("mira_read_next", {
+          p_user_id: ann.id,
+          p_session_id: live[0]!.session_id,
+        });
+        assert.equal(error?.code, "42501");
+      },
+    );
 
     await t.step("the database names live actions as the learner does", async () => {
       const pages = [
@@ -219,20 +220,73 @@ Deno.test("the next action", async (t) => {
       assert.equal(read.live.length, 2);
     });
 
-    await t.step("a deleted account leaves everybody's counters", async () => {
-      const before = await stack.sql(
-        "select count(*)::int, sum(n)::int from private.next_population",
-      );
-      const leaving = await stack.newUser();
-      await send(stack, leaving, clicks(4, ["open", "only-mine", "save"]));
-      await learn(stack, leaving);
-      await stack.sql("delete from auth.users where id = $1", [leaving.id]);
-      assert.deepEqual(await wrongCounters(stack), []);
-      assert.deepEqual(
-        await stack.sql("select count(*)::int, sum(n)::int from private.next_population"),
-        before,
-      );
-    });
+    await t.step(
+      "trust in the experts is kept, and a session of the same day leaves it alone",
+      async () => {
+        const person = await stack.newUser();
+        const kept = async () => {
+          const [state] = await stack.sql(
+            "select next_model as model, xmin::text as version from private.learner_state where user_id = $1",
+            [person.id],
+          );
+          return state;
+        };
+        for (let day = 1; day <= 6; day++) {
+          const sessions = Array.from({ length: 8 }, (_, i) => clicks(day + i / 100, round));
+          await send(stack, person, [...sessions, clicks(day + 0.09, ["help", "bell"])].flat());
+        }
+        await learn(stack, person);
+        const first = await kept();
+        assert.ok(first.model.weights.length >= 20 && first.model.algorithm !== "");
+        await learn(stack, person);
+        assert.deepEqual(await kept(), first, "nothing new touches nothing");
+        await send(stack, person, clicks(6.1, ["open", "print"]));
+        await learn(stack, person);
+        assert.deepEqual((await kept()).model, first.model);
+        await send(stack, person, clicks(8, round));
+        await learn(stack, person);
+        assert.notEqual((await kept()).model.of, first.model.of);
+      },
+    );
+
+    await t.step(
+      "the live session, as far as it was learned, is no evidence for itself",
+      async () => {
+        const person = await stack.newUser();
+        const live = clicks(12, ["one", "two"], "/own");
+        await send(stack, person, live);
+        const asked = () =>
+          stack.sql("select private.read_next($1, $2) -> 'sessions' as sessions", [
+            person.id,
+            live[0]!.session_id,
+          ]);
+        await learn(stack, person);
+        assert.deepEqual((await asked())[0].sessions, []);
+        await send(stack, person, clicks(13, ["three"], "/own"));
+        await learn(stack, person);
+        assert.deepEqual((await asked())[0].sessions, [["click:crm:/own#three"]]);
+      },
+    );
+
+    await t.step(
+      "a deleted account leaves everybody's counts, and nothing of its own in them",
+      async () => {
+        const before = await stack.sql(
+          "select count(*)::int, sum(n)::int, sum(users)::int from private.next_population",
+        );
+        const leaving = await stack.newUser();
+        await send(stack, leaving, clicks(4, ["open", "only-mine", "save"]));
+        await learn(stack, leaving);
+        await stack.sql("delete from auth.users where id = $1", [leaving.id]);
+        assert.deepEqual(await wrongCounts(stack), []);
+        assert.deepEqual(
+          await stack.sql(
+            "select count(*)::int, sum(n)::int, sum(users)::int from private.next_population",
+          ),
+          before,
+        );
+      },
+    );
   } finally {
     await stack.close();
   }

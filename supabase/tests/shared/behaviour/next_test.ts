@@ -2,12 +2,14 @@
 
 import assert from "node:assert/strict";
 import { predictNext, trainNext } from "../../../../functions-shared/behaviour/predict_next.ts";
+import type { EverybodysFollowers } from "../../../../functions-shared/behaviour/everybody_next.ts";
 import {
-  type Followers,
-  type NextCounters,
-  predictFromCounters,
-} from "../../../../functions-shared/behaviour/next_counters.ts";
+  learnNextModel,
+  nextActionPredictor,
+} from "../../../../functions-shared/behaviour/next_action.ts";
+import { DAY } from "../../../../functions-shared/behaviour/settings.ts";
 import { seededRandom } from "../../../../functions-shared/behaviour/statistics.ts";
+import type { SessionDigest } from "../../../../functions-shared/behaviour/types.ts";
 
 Deno.test("an unambiguous beginning is continued", () => {
   const history = Array.from({ length: 10 }, (_, i) => i % 2 ? ["a", "b", "c"] : ["x", "b", "d"]);
@@ -63,40 +65,56 @@ Deno.test("routines that share pages: at least 40 % more right than a first-orde
   assert.ok(ours >= 1.4 * markov, `${ours} against ${markov}`);
 });
 
-const counters = (own: Partial<NextCounters["own"]>, more: Partial<NextCounters> = {}) => {
-  const none: Followers = [];
-  return {
-    own: { any: none, one: none, two: none, three: none, ...own },
-    resumed: { one: none, two: none },
-    all: { any: none, one: none, two: none },
-    ...more,
-  };
-};
+const nobody: EverybodysFollowers = { any: [], one: [], two: [] };
+const untrained = (sessions: string[][]) => nextActionPredictor({ sessions, model: null });
 
-Deno.test("counters: the longer context decides, what it leaves open the shorter ones fill", () => {
-  const own = {
-    any: [["a", 40], ["b", 30], ["c", 30]],
-    one: [["a", 20], ["b", 10]],
-    two: [["b", 6]],
-  } as const;
-  const ranked = predictFromCounters(counters(own), "x", 10);
-  assert.deepEqual(ranked.map(({ symbol }) => symbol), ["b", "a", "c"]);
+Deno.test("next action: the first one of a session is foreseen, and chances add up to one", () => {
+  const next = untrained(Array.from({ length: 6 }, () => ["open", "call", "note"]));
+  const all: EverybodysFollowers = { ...nobody, any: [["help", 9]] };
+  const ranked = next([], all, 20);
+  assert.equal(ranked[0]!.symbol, "open");
   assert.ok(Math.abs(ranked.reduce((sum, p) => sum + p.probability, 0) - 1) < 1e-9);
-  assert.ok(ranked.at(-1)!.probability > 0);
-  assert.deepEqual(predictFromCounters(counters({}), undefined), []);
+  assert.deepEqual(untrained([])([], nobody), []);
 });
 
-Deno.test("counters: who is new gets what everybody does, one's own habit comes before it", () => {
-  const all = { any: [["a", 50]], one: [["b", 50]], two: [] } as const;
-  assert.equal(predictFromCounters(counters({}, { all }), "x")[0]!.symbol, "b");
-  assert.equal(predictFromCounters(counters({ one: [["c", 8]] }, { all }), "x")[0]!.symbol, "c");
+Deno.test("next action: who is new gets what everybody does, one's own habit comes before it", () => {
+  const all: EverybodysFollowers = { any: [["a", 50]], one: [["b", 50]], two: [] };
+  assert.equal(untrained([])(["x"], all)[0]!.symbol, "b");
+  const own = Array.from({ length: 8 }, () => ["x", "c"]);
+  assert.equal(untrained(own)(["x"], all)[0]!.symbol, "c");
 });
 
-Deno.test("counters: an action that came unexpected is taken for an interruption", () => {
-  const any = [["save", 10], ["call", 10], ["bell", 10]] as const;
-  const resumed = { one: [["save", 10]], two: [] } as const;
-  const chance = (last: string) =>
-    predictFromCounters(counters({ any }, { resumed }), last)
-      .find(({ symbol }) => symbol === "save")!.probability;
-  assert.ok(chance("bell") > chance("save"));
+Deno.test("next action: where the person never was others decide, where nobody was the person", () => {
+  const own = untrained(Array.from({ length: 8 }, () => ["open", "call", "note"]));
+  const any = [["a", 50]] as const;
+  assert.equal(own(["open", "new"], { any, one: [["b", 50]], two: [] })[0]!.symbol, "b");
+  assert.equal(own(["open", "call", "new"], { any, one: [], two: [] })[0]!.symbol, "note");
+});
+
+Deno.test("trust in the experts is learned once a day, the same from the same sessions", () => {
+  const random = seededRandom(5);
+  const digest = (n: number, start: number) => ({
+    session_id: `s${n}`,
+    start,
+    end: start + 1_000,
+    events: 4,
+    tokens: ["open", ...(random() < 0.4 ? [`n${Math.floor(random() * 9)}`] : []), "call", "save"],
+    token_after: [],
+    token_event: [],
+    hits: [],
+    choices: [],
+  } as unknown as SessionDigest);
+  const days = Array.from({ length: 50 }, (_, n) => digest(n, n * DAY));
+  const model = learnNextModel(days);
+  assert.deepEqual(learnNextModel(days.toReversed()), model);
+  const moved = model.weights.filter((weight, f) => weight !== learnNextModel([]).weights[f]);
+  assert.ok(moved.length > 10, "weights are learned");
+  const laterThatDay = [...days, digest(50, 49 * DAY + 3_600_000)];
+  assert.equal(learnNextModel(laterThatDay, model), model, "given back, not learned again");
+  assert.notDeepEqual(learnNextModel([...days, digest(51, 50 * DAY)], model), model);
+  const stale = { ...model, algorithm: "another" };
+  const answer = (m: typeof model | null) =>
+    nextActionPredictor({ sessions: days.map(({ tokens }) => tokens), model: m })(["open"], nobody);
+  assert.deepEqual(answer(stale), answer(null), "weights of other experts are not used");
+  assert.notDeepEqual(answer(model), answer(null));
 });
