@@ -626,21 +626,10 @@ language sql set search_path = '' as $$ select private.choose_pattern_status(p_p
 comment on function public.choose_pattern_status(uuid, text) is
   'Your word on one of your patterns: active, pinned (keep it) or dismissed (do not say it again).';
 
-do $$
-declare
-  v_function regprocedure;
-begin
-  for v_function in
-    select p.oid::regprocedure from pg_catalog.pg_proc p
-    where p.pronamespace in ('public'::regnamespace, 'private'::regnamespace) and p.proname = any ('{
-      queue_learning,change_population,leave_population,read_population,begin_learning,habit_confidence,
-      likeness,merge_patterns,commit_learning,has_learning,reset_learning,rank_struggles,
-      choose_pattern_status,mira_begin_learning,mira_commit_learning,mira_read_population,
-      mira_has_learning,mira_reset_learning,mira_rank_struggles}'::text[])
-  loop
-    execute format('revoke all on function %s from public, anon, authenticated', v_function);
-    execute format('grant execute on function %s to service_role', v_function);
-  end loop;
-end $$;
+select private.open_to_server('{
+  queue_learning,change_population,leave_population,read_population,begin_learning,habit_confidence,
+  likeness,merge_patterns,commit_learning,has_learning,reset_learning,rank_struggles,
+  choose_pattern_status,mira_begin_learning,mira_commit_learning,mira_read_population,
+  mira_has_learning,mira_reset_learning,mira_rank_struggles}');
 grant execute on function public.choose_pattern_status(uuid, text), private.choose_pattern_status(uuid, text)
   to authenticated;

@@ -211,17 +211,6 @@ create function public.mira_read_next(p_user_id uuid, p_session_id uuid) returns
 language sql stable set search_path = '' as $$ select private.read_next(p_user_id, p_session_id) $$;
 comment on function public.mira_read_next(uuid, uuid) is 'Server only. As private.read_next.';
 
-do $$
-declare
-  v_function regprocedure;
-begin
-  for v_function in
-    select p.oid::regprocedure from pg_catalog.pg_proc p
-    where p.pronamespace in ('public'::regnamespace, 'private'::regnamespace) and p.proname = any ('{
-      next_context,next_contexts,count_next,normal_page,action_name,live_actions,
-      read_next,mira_read_next}'::text[])
-  loop
-    execute format('revoke all on function %s from public, anon, authenticated', v_function);
-    execute format('grant execute on function %s to service_role', v_function);
-  end loop;
-end $$;
+select private.open_to_server('{
+  next_context,next_contexts,count_next,normal_page,action_name,live_actions,
+  read_next,mira_read_next}');

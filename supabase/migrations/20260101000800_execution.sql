@@ -1185,30 +1185,15 @@ end $$;
 
 -- who may call what --------------------------------------------------------------------------------
 
-do $$
-declare
-  v_function regprocedure;
-begin
-  for v_function in
-    select p.oid::regprocedure from pg_proc p join pg_namespace n on n.oid = p.pronamespace
-    where n.nspname = 'private' and p.proname in ('redact_text', 'redact_keys', 'redact_json', 'clip_text',
-        'clip_json', 'check_status_change', 'ordered_uuid', 'lock_task_log', 'order_direct_log',
-        'write_execution_logs', 'check_log', 'delete_old_execution_logs', 'check_period',
-        'period_of', 'insert_task_history', 'check_task_status', 'update_task_history_status',
-        'document_type', 'insert_documents', 'start_tool_execution', 'finish_tool_execution',
-        'broadcast_execution_logs', 'fits')
-      or n.nspname = 'public' and p.proname in ('insert_execution_log', 'insert_execution_logs',
-        'get_execution_logs_by_task', 'get_execution_logs_filtered', 'delete_old_execution_logs',
-        'get_execution_log_statistics', 'insert_task_history', 'update_task_history_status',
-        'get_task_history_filtered', 'get_recent_task_history', 'get_task_statistics',
-        'batch_insert_generated_documents', 'insert_generated_document', 'get_documents_by_task',
-        'get_documents_by_type', 'get_document_statistics', 'start_tool_execution',
-        'finish_tool_execution', 'get_tool_statistics', 'mira_follow_execution_logs')
-  loop
-    execute format('revoke all on function %s from public, anon, authenticated', v_function);
-    execute format('grant execute on function %s to service_role', v_function);
-  end loop;
-end $$;
+select private.open_to_server('{
+  redact_text,redact_keys,redact_json,clip_text,clip_json,check_status_change,ordered_uuid,lock_task_log,
+  order_direct_log,write_execution_logs,check_log,delete_old_execution_logs,check_period,period_of,
+  insert_task_history,check_task_status,update_task_history_status,document_type,insert_documents,
+  start_tool_execution,finish_tool_execution,broadcast_execution_logs,fits,insert_execution_log,
+  insert_execution_logs,get_execution_logs_by_task,get_execution_logs_filtered,get_execution_log_statistics,
+  get_task_history_filtered,get_recent_task_history,get_task_statistics,batch_insert_generated_documents,
+  insert_generated_document,get_documents_by_task,get_documents_by_type,get_document_statistics,
+  get_tool_statistics,mira_follow_execution_logs}');
 grant execute on function
   private.write_execution_logs(uuid, jsonb), private.delete_old_execution_logs(uuid, integer, integer),
   private.insert_task_history(uuid, text, uuid, text, text[], uuid, jsonb),
