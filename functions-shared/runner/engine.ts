@@ -1,5 +1,5 @@
 /**
- * The engine's faces as the runner sees them. The engine itself is SQL (migration `engine`).
+ * The engine's faces as the runner sees them. The engine itself is SQL (migrations `001000_run_tables` to `001048`).
  *
  * @module
  */

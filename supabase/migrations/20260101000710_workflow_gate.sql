@@ -1,0 +1,467 @@
+-- Workflow, the gate: a draft is validated, then frozen as the version that runs are pinned to.
+
+-- A draft as one document, in the shape an inline workflow is sent in.
+create function private.draft_graph(p_workflow public.mira_workflows) returns jsonb
+language sql stable set search_path = '' as $$
+  select jsonb_strip_nulls(jsonb_build_object(
+    'name', p_workflow.name, 'reducers', p_workflow.reducers, 'limits', p_workflow.limits,
+    'input_schema', p_workflow.input_schema)) || jsonb_build_object(
+    'nodes', coalesce((
+      select jsonb_agg(jsonb_build_object('id', n.id, 'type', n.type, 'name', n.name, 'config', n.config) order by n.id)
+      from public.mira_workflow_nodes n where n.workflow_id = p_workflow.id), '[]'),
+    'edges', coalesce((
+      select jsonb_agg(jsonb_strip_nulls(jsonb_build_object('source', e.source_node_id, 'target', e.target_node_id,
+        'condition_label', e.condition_label)) order by e.source_node_id, e.target_node_id, e.condition_label)
+      from public.mira_workflow_edges e where e.workflow_id = p_workflow.id), '[]'))
+$$;
+comment on function private.draft_graph(public.mira_workflows) is
+  'The draft of a workflow as one document {name, nodes, edges, reducers, input_schema, limits}.';
+
+-- Any word may be an inline node's id; the engine's are uuids.
+create function private.node_id(p_word text) returns text
+language sql immutable set search_path = '' as $$
+  select case when p_word ~* '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' then lower(p_word)
+    else md5(p_word)::uuid::text end
+$$;
+comment on function private.node_id(text) is 'The uuid of a node that is known by this id or, lacking one, this name.';
+
+-- Nodes get ids, edges get ids at both ends (they may be written with names); nothing is judged yet.
+create function private.normal_graph(p_graph jsonb) returns jsonb
+language plpgsql immutable set search_path = '' as $$
+declare
+  v_nodes jsonb := '[]';
+  v_edges jsonb := '[]';
+  v_names jsonb := '{}';
+  v_id text;
+  x jsonb;
+begin
+  if jsonb_typeof(p_graph) is distinct from 'object' or jsonb_typeof(p_graph -> 'nodes') is distinct from 'array'
+    or jsonb_typeof(coalesce(p_graph -> 'edges', '[]')) <> 'array' then
+    raise exception using errcode = 'PT422', message = 'workflow_invalid',
+      detail = '[{"code":"not_a_graph","severity":"error","detail":"A workflow is {nodes:[…], edges:[…]}."}]';
+  end if;
+  for x in select value from jsonb_array_elements(p_graph -> 'nodes') loop
+    v_id := private.node_id(coalesce(x ->> 'id', x ->> 'name', ''));
+    if x ? 'name' then
+      v_names := v_names || jsonb_build_object(x ->> 'name', v_id);
+    end if;
+    v_nodes := v_nodes || jsonb_build_object('id', v_id, 'type', x ->> 'type',
+      'name', coalesce(x ->> 'name', x ->> 'id', ''), 'config', coalesce(x -> 'config', '{}'));
+  end loop;
+  for x in select value from jsonb_array_elements(coalesce(p_graph -> 'edges', '[]')) loop
+    v_edges := v_edges || jsonb_strip_nulls(jsonb_build_object(
+      'source', coalesce(v_names ->> (x ->> 'source'), private.node_id(coalesce(x ->> 'source', ''))),
+      'target', coalesce(v_names ->> (x ->> 'target'), private.node_id(coalesce(x ->> 'target', ''))),
+      'condition_label', x ->> 'condition_label'));
+  end loop;
+  return jsonb_strip_nulls(jsonb_build_object('name', coalesce(p_graph ->> 'name', 'workflow'),
+      'input_schema', p_graph -> 'input_schema'))
+    || jsonb_build_object('reducers', coalesce(p_graph -> 'reducers', '{}'),
+      'limits', coalesce(p_graph -> 'limits', '{}'), 'nodes', v_nodes, 'edges', v_edges);
+end $$;
+comment on function private.normal_graph(jsonb) is
+  'A graph document with ids on every node and at both ends of every edge. Errors: PT422 workflow_invalid.';
+
+-- The value of `p_path` as a jsonpath, or null when it is none (a bad one must not end the validation).
+create function private.try_jsonpath(p_path text) returns jsonpath
+language plpgsql immutable set search_path = '' as $$
+begin
+  return p_path::jsonpath;
+exception when others then
+  return null;
+end $$;
+comment on function private.try_jsonpath(text) is 'The text as a jsonpath, null when it is not one.';
+
+create function private.problem(p_code text, p_node text, p_detail text, p_severity text default 'error')
+returns jsonb language sql immutable set search_path = '' as $$
+  select jsonb_strip_nulls(jsonb_build_object('code', p_code, 'severity', p_severity, 'node', p_node, 'detail', p_detail))
+$$;
+comment on function private.problem(text, text, text, text) is 'One finding of the validator.';
+
+create function private.is_tool_grant(p_grant jsonb) returns boolean
+language sql immutable set search_path = '' as $$
+  select jsonb_typeof(p_grant) = 'object' and p_grant - '{allow,otherwise}'::text[] = '{}'
+    and coalesce(p_grant ->> 'otherwise', 'refuse') in ('refuse', 'confirm')
+    and jsonb_typeof(coalesce(p_grant -> 'allow', '[]')) = 'array'
+    and not coalesce(p_grant -> 'allow', '[]') @? 'strict $[*] ? (@.type() != "string")'
+$$;
+comment on function private.is_tool_grant(jsonb) is
+  'Whether a value is {allow: [tool names], otherwise: refuse (default) or confirm}.';
+
+-- Everything the graph could trip over later, in one pass. The graph is normal (private.normal_graph).
+create function private.graph_problems(p_graph jsonb, p_user_id uuid) returns jsonb
+language plpgsql stable set search_path = '' as $$
+declare
+  v_out jsonb := '[]';
+  v_nodes jsonb := p_graph -> 'nodes';
+  v_edges jsonb := p_graph -> 'edges';
+  v_types jsonb;       -- id -> type
+  v_names jsonb;       -- id -> name
+  v_reach text[];      -- ids reachable from start
+  v_roots text[];      -- first segments a template may begin with
+  v_open boolean;      -- the input may hold keys nobody declared
+  v_start text;
+  v_labels text[];
+  v_given text[];
+  v_seen text[];
+  v_count int;
+  n jsonb; c jsonb; e jsonb; x jsonb;
+  v_id text; v_name text; v_type text; v_text text; v_root text;
+begin
+  if jsonb_array_length(v_nodes) > 500 or jsonb_array_length(v_edges) > 2000 then
+    return jsonb_build_array(private.problem('graph_too_large', null, 'At most 500 nodes and 2000 edges.'));
+  end if;
+  select coalesce(jsonb_object_agg(t ->> 'id', t ->> 'type'), '{}'), coalesce(jsonb_object_agg(t ->> 'id', t ->> 'name'), '{}')
+    into v_types, v_names from jsonb_array_elements(v_nodes) t;
+
+  for n in select value from jsonb_array_elements(v_nodes) loop
+    v_type := coalesce(n ->> 'type', '');
+    if v_type not in ('start', 'llm', 'tool', 'router', 'end', 'human', 'wait', 'map', 'subworkflow') then
+      v_out := v_out || private.problem('unknown_node_type', n ->> 'name', format('"%s" is no node type.', v_type));
+    end if;
+    if coalesce(n ->> 'name', '') = '' or n ->> 'name' ~ '[.{}\[\]$]' or length(n ->> 'name') > 120 then
+      v_out := v_out || private.problem('bad_name', n ->> 'name', 'A name has 1 to 120 characters and none of . { } [ ] $, so that templates can use it.');
+    end if;
+    if jsonb_typeof(n -> 'config') <> 'object' then
+      v_out := v_out || private.problem('bad_config', n ->> 'name', 'config must be an object.');
+      return v_out;
+    end if;
+  end loop;
+  for v_name in select t ->> 'name' from jsonb_array_elements(v_nodes) t group by 1 having count(*) > 1 loop
+    v_out := v_out || private.problem('duplicate_name', v_name, 'Names must differ: a step''s output is kept under its name.');
+  end loop;
+  if (select count(distinct t ->> 'id') from jsonb_array_elements(v_nodes) t) < jsonb_array_length(v_nodes) then
+    v_out := v_out || private.problem('duplicate_id', null, 'Two nodes have the same id.');
+  end if;
+  for e in select value from jsonb_array_elements(v_edges) loop
+    if not v_types ? (e ->> 'source') or not v_types ? (e ->> 'target') then
+      v_out := v_out || private.problem('dangling_edge', coalesce(v_names ->> (e ->> 'source'), v_names ->> (e ->> 'target')),
+        'An edge points to a node that is not there.');
+    end if;
+  end loop;
+
+  select count(*), min(t ->> 'id') into v_count, v_start from jsonb_array_elements(v_nodes) t where t ->> 'type' = 'start';
+  if v_count <> 1 then
+    v_out := v_out || private.problem(case when v_count = 0 then 'no_start' else 'several_starts' end, null,
+      'A graph has exactly one start node.');
+  end if;
+  if not exists (select from jsonb_array_elements(v_nodes) t where t ->> 'type' = 'end') then
+    v_out := v_out || private.problem('no_end', null, 'Without an end node the whole state is the output.', 'warning');
+  end if;
+
+  -- edges that a decision can take; the rest leads nowhere
+  with recursive live as (
+    select e2 ->> 'source' as source, e2 ->> 'target' as target
+    from jsonb_array_elements(v_edges) e2
+    join jsonb_array_elements(v_nodes) s on s ->> 'id' = e2 ->> 'source'
+    where s ->> 'type' <> 'router' or e2 ->> 'condition_label' is null or s #>> '{config,mode}' = 'llm'
+      or e2 ->> 'condition_label' = s #>> '{config,default}'
+      or exists (select from jsonb_array_elements(
+          case jsonb_typeof(s #> '{config,conditions}') when 'array' then s #> '{config,conditions}' else '[]' end) k
+        where k ->> 'label' = e2 ->> 'condition_label')
+  ), walk as (
+    select v_start as id where v_start is not null
+    union
+    select live.target from walk join live on live.source = walk.id
+  )
+  select coalesce(array_agg(id), '{}') into v_reach from walk;
+
+  -- what templates may name
+  select array_agg(r) into v_roots from (
+    select 'input' as r union select 'run' union select 'error' union select jsonb_object_keys(p_graph -> 'reducers')
+    union select coalesce(t #>> '{config,output_key}', t ->> 'name') from jsonb_array_elements(v_nodes) t
+    union select jsonb_object_keys(case jsonb_typeof(p_graph #> '{input_schema,properties}')
+      when 'object' then p_graph #> '{input_schema,properties}' else '{}' end)) z;
+  v_open := p_graph #> '{input_schema,properties}' is null
+    or exists (select from jsonb_array_elements(v_nodes) t where t #>> '{config,output_key}' = '.');
+
+  for n in select value from jsonb_array_elements(v_nodes) loop
+    v_id := n ->> 'id'; v_name := n ->> 'name'; v_type := n ->> 'type'; c := n -> 'config';
+    select coalesce(array_agg(t ->> 'condition_label') filter (where t ->> 'condition_label' is not null), '{}'),
+      count(*) filter (where t ->> 'condition_label' is null)
+      into v_labels, v_count from jsonb_array_elements(v_edges) t where t ->> 'source' = v_id;
+
+    if v_id <> all (v_reach) and v_start is not null then
+      if (select count(*) from jsonb_array_elements(v_edges) t where t ->> 'target' = v_id) > 1 then
+        v_out := v_out || private.problem('join_never_fires', v_name, 'No path from start ever arrives at this join.');
+      end if;
+      v_out := v_out || private.problem('unreachable_node', v_name, 'No path leads here from start.');
+    end if;
+    if v_type = 'start' and exists (select from jsonb_array_elements(v_edges) t where t ->> 'target' = v_id) then
+      v_out := v_out || private.problem('edge_into_start', v_name, 'No edge may lead back to start; loop to the node after it.');
+    elsif v_type = 'end' and (v_count > 0 or v_labels <> '{}') then
+      v_out := v_out || private.problem('edge_out_of_end', v_name, 'Nothing follows an end node.');
+    elsif v_type not in ('end', 'router') and v_count = 0 then
+      v_out := v_out || private.problem('dead_end', v_name, 'Nothing follows; this branch ends here.', 'warning');
+    end if;
+    if c ? 'join' and coalesce(c ->> 'join', '') not in ('all', 'any') then
+      v_out := v_out || private.problem('bad_config', v_name, 'join is "all" or "any".');
+    end if;
+    if jsonb_typeof(coalesce(c -> 'timeout_ms', '1')) <> 'number' or coalesce(c ->> 'timeout_ms', '1') !~ '^[1-9][0-9]{0,9}$' then
+      v_out := v_out || private.problem('bad_config', v_name, 'timeout_ms is a positive whole number.');
+    end if;
+    if c ? 'retry' and (jsonb_typeof(c -> 'retry') <> 'object' or exists (
+        select from jsonb_each(c -> 'retry') t where t.key not in ('max_attempts', 'base_ms', 'factor', 'max_ms', 'jitter')
+          or jsonb_typeof(t.value) <> 'number' or t.value::text::numeric < 0)) then
+      v_out := v_out || private.problem('bad_config', v_name, 'retry is {max_attempts, base_ms, factor, max_ms, jitter}, numbers of 0 or more.');
+    end if;
+    if c ? 'output_key' and coalesce(c ->> 'output_key', '') = '' then
+      v_out := v_out || private.problem('bad_config', v_name, 'output_key is a key of the state, or "." to spread an object over it.');
+    end if;
+
+    if v_type = 'router' then
+      v_given := '{}';
+      if c ->> 'mode' = 'llm' then
+        v_given := v_labels;
+        if v_labels = '{}' then
+          v_out := v_out || private.problem('router_without_labels', v_name, 'A model needs labelled edges to choose among.');
+        end if;
+      else
+        if jsonb_typeof(c -> 'conditions') is distinct from 'array' and c ? 'conditions' then
+          v_out := v_out || private.problem('bad_condition', v_name, 'conditions is a list of {label, when}.');
+        else
+          for x in select value from jsonb_array_elements(coalesce(c -> 'conditions', '[]')) loop
+            if coalesce(x ->> 'label', '') = '' or private.try_jsonpath(x ->> 'when') is null then
+              v_out := v_out || private.problem('bad_condition', v_name,
+                format('"%s" is no jsonpath for the label "%s".', x ->> 'when', x ->> 'label'));
+            end if;
+            v_given := v_given || (x ->> 'label');
+          end loop;
+        end if;
+      end if;
+      if c ->> 'default' is null and v_count = 0 then
+        v_out := v_out || private.problem('router_without_default', v_name,
+          'Name a default label, or draw one edge without a label: a state that meets no condition must go somewhere.');
+      end if;
+      for v_text in select distinct t from unnest(v_given || (c ->> 'default')) t where t is not null and t <> all (v_labels) loop
+        v_out := v_out || private.problem('label_without_edge', v_name, format('No edge carries the label "%s".', v_text));
+      end loop;
+      for v_text in select distinct t from unnest(v_labels) t where t <> all (v_given || coalesce(c ->> 'default', '')) loop
+        v_out := v_out || private.problem('edge_never_taken', v_name, format('No condition gives the label "%s".', v_text), 'warning');
+      end loop;
+    else
+      for v_text in select distinct t from unnest(v_labels) t
+        where t <> all (case when v_type in ('human', 'wait') then '{timeout,error}'::text[] else '{error}' end) loop
+        v_out := v_out || private.problem('label_never_taken', v_name,
+          format('Only a router takes the label "%s"; other nodes know "error", human and wait also "timeout".', v_text));
+      end loop;
+    end if;
+
+    if v_type = 'llm' and not (c ? 'prompt' or c ? 'messages') then
+      v_out := v_out || private.problem('llm_without_prompt', v_name, 'Give it a prompt or messages.');
+    end if;
+    if v_type = 'tool' and coalesce(c ->> 'tool', '') = '' then
+      v_out := v_out || private.problem('tool_without_name', v_name, 'config.tool names the tool to call.');
+    end if;
+    if v_type = 'wait' and not (c ? 'seconds' or c ? 'until' or c ? 'signal') then
+      v_out := v_out || private.problem('wait_without_end', v_name, 'Wait for seconds, until a time, or for a signal.');
+    end if;
+    if v_type = 'wait' and c ? 'until' and private.try_jsonpath(c ->> 'until') is null then
+      v_out := v_out || private.problem('bad_path', v_name, 'until is a jsonpath to a time in the state.');
+    end if;
+    if v_type = 'wait' and c ? 'seconds' and jsonb_typeof(c -> 'seconds') <> 'number' then
+      v_out := v_out || private.problem('bad_config', v_name, 'seconds is a number.');
+    end if;
+    if v_type = 'map' then
+      if private.try_jsonpath(c ->> 'items') is null then
+        v_out := v_out || private.problem('bad_path', v_name, 'items is a jsonpath to a list in the state.');
+      end if;
+      if coalesce(c #>> '{each,type}', '') not in ('llm', 'tool', 'subworkflow') then
+        v_out := v_out || private.problem('bad_config', v_name, 'each is {type: llm, tool or subworkflow, config}.');
+      end if;
+    end if;
+    x := case when v_type = 'map' then c #> '{each,config}' else c end;
+    if v_type = 'subworkflow' or (v_type = 'map' and c #>> '{each,type}' = 'subworkflow') then
+      if not exists (select from public.mira_workflows w where w.id::text = x ->> 'workflow_id'
+          and (p_user_id is null or w.user_id = p_user_id)) then
+        v_out := v_out || private.problem('unknown_workflow', v_name, 'workflow_id names no workflow of yours.');
+      end if;
+    end if;
+    for v_text in
+      select distinct t from (
+        select x ->> 'tool' as t where v_type = 'tool' or c #>> '{each,type}' = 'tool'
+        union all select jsonb_array_elements_text(x -> 'tools') where jsonb_typeof(x -> 'tools') = 'array'
+          and (v_type = 'llm' or c #>> '{each,type}' = 'llm')) z
+      where t <> '' and not exists (select from public.mira_tool_definitions d where d.name = z.t and d.is_enabled) loop
+      v_out := v_out || private.problem('unknown_tool', v_name, format('No enabled tool is called "%s".', v_text));
+    end loop;
+
+    -- templates: every {{path}} in every string of the config
+    for v_text in select t #>> '{}' from jsonb_path_query(c, 'strict $.** ? (@.type() == "string")') t where t #>> '{}' ~ '\{\{|\}\}' loop
+      if regexp_replace(v_text, '\{\{\s*[^{}\s][^{}]*\}\}', '', 'g') ~ '\{\{|\}\}' then
+        v_out := v_out || private.problem('bad_template_path', v_name, format('Empty or unclosed template in "%s".', left(v_text, 80)));
+      end if;
+      v_seen := '{}';
+      for v_text in select btrim(m[1]) from regexp_matches(v_text, '\{\{\s*([^{}\s][^{}]*)\}\}', 'g') m loop
+        -- {{path ?? literal}}: a path with a fallback may be missing
+        continue when v_text like '%??%';
+        v_root := split_part(v_text, '.', 1);
+        continue when v_text = any (v_seen);
+        v_seen := v_seen || v_text;
+        if v_text ~ '(^\.|\.\.|\.$)' then
+          v_out := v_out || private.problem('bad_template_path', v_name, format('{{%s}} has an empty part.', v_text));
+        elsif v_root = any (v_roots) or (v_type = 'map' and v_root in ('item', 'index')) then
+          null;
+        else
+          v_out := v_out || private.problem('bad_template_path', v_name,
+            format('{{%s}}: no step writes "%s"%s.', v_text, v_root,
+              case when v_open then '; it must come with the input (write {{input.…}} to say so)' else ' and the input has no such key' end),
+            case when v_open then 'warning' else 'error' end);
+        end if;
+      end loop;
+    end loop;
+  end loop;
+
+  for v_text, v_name in select t.key, t.value #>> '{}' from jsonb_each(p_graph -> 'reducers') t
+    where coalesce(t.value #>> '{}', '') not in ('replace', 'append', 'add', 'merge', 'messages') loop
+    v_out := v_out || private.problem('unknown_reducer', null, format('"%s" of "%s" is none of replace, append, add, merge, messages.', v_name, v_text));
+  end loop;
+  if jsonb_typeof(p_graph -> 'limits') <> 'object'
+    or exists (select from jsonb_each(case jsonb_typeof(p_graph #> '{limits,budget}') when 'object' then p_graph #> '{limits,budget}' else '{}' end) t
+      where jsonb_typeof(t.value) <> 'number' or t.value::text::numeric < 0
+        or t.key not in ('steps', 'tokens', 'cost_micros', 'time_ms'))
+    or jsonb_typeof(coalesce(p_graph #> '{limits,budget}', '{}')) <> 'object'
+    or coalesce(p_graph #>> '{limits,max_running}', '1') !~ '^[1-9][0-9]{0,6}$' then
+    v_out := v_out || private.problem('bad_limits', null,
+      'limits is {budget: {steps, tokens, cost_micros, time_ms}, max_running}, numbers of 0 or more.');
+  end if;
+  if p_graph #> '{limits,tools}' is not null then
+    if not private.is_tool_grant(p_graph #> '{limits,tools}') then
+      v_out := v_out || private.problem('bad_limits', null, 'limits.tools is {allow: [tool names], otherwise: refuse or confirm}.');
+    else
+      for v_text in select t #>> '{}' from jsonb_array_elements(coalesce(p_graph #> '{limits,tools,allow}', '[]')) t
+        where not exists (select from public.mira_tool_definitions d where d.name = t #>> '{}' and d.is_enabled) loop
+        v_out := v_out || private.problem('unknown_tool', null, format('limits.tools allows "%s", which is no enabled tool.', v_text));
+      end loop;
+    end if;
+  end if;
+  return v_out;
+end $$;
+comment on function private.graph_problems(jsonb, uuid) is
+  'What is wrong with a normal graph: [{code, severity: error|warning, node?, detail}]. The user decides which sub-workflows are known.';
+
+-- Compile a normal graph. Successors become small numbers, joins learn their feeders.
+create function private.compile_version(p_version_id bigint, p_graph jsonb) returns void
+language sql set search_path = '' as $$
+  with recursive node as (
+    select i::int as key, n ->> 'id' as id, n ->> 'type' as type, n, n -> 'config' as config,
+      coalesce(n #>> '{config,output_key}', n ->> 'name') as output_key
+    from jsonb_array_elements(p_graph -> 'nodes') with ordinality t(n, i)
+  ), edge as (
+    select distinct s.key as source, d.key as target, e ->> 'condition_label' as label
+    from jsonb_array_elements(p_graph -> 'edges') e
+    join node s on s.id = e ->> 'source' join node d on d.id = e ->> 'target'
+  ), joins as (
+    select node.key from node join edge on edge.target = node.key
+    where coalesce(node.config ->> 'join', 'all') = 'all'
+    group by node.key having count(*) > 1
+  ), up as (
+    select joins.key as sink, edge.source as key from joins join edge on edge.target = joins.key
+    union
+    select up.sink, edge.source from up join edge on edge.target = up.key
+  ), feeders as (
+    select sink as key, array_agg(key order by key) as keys from up group by sink
+  )
+  insert into private.version_nodes
+    (version_id, key, type, is_task, node, output_key, reducer, timeout_ms, sole_target, targets, labels, feeders, name, tool)
+  select p_version_id, node.key, node.type,
+    node.type in ('llm', 'tool') or (node.type = 'router' and coalesce(node.config ->> 'mode', '') = 'llm'),
+    -- a model chooses among the labels that are drawn, whatever the configuration says
+    case when node.type = 'router' and node.config ->> 'mode' = 'llm'
+      then jsonb_set(node.n, '{config,labels}', (select coalesce(jsonb_agg(k order by k), '[]')
+        from jsonb_object_keys(out.labels - 'error' - 'timeout') k))
+      else node.n end,
+    node.output_key, coalesce(p_graph -> 'reducers' ->> node.output_key, 'replace'),
+    (node.config ->> 'timeout_ms')::int,
+    case when node.type <> 'router' and cardinality(out.targets) = 1
+      and not exists (select from feeders f where f.key = out.targets[1]) then out.targets[1] end,
+    out.targets, out.labels, feeders.keys, node.n ->> 'name', node.config ->> 'tool'
+  from node
+  cross join lateral (
+    select coalesce(array_agg(e.target order by e.target) filter (where e.label is null), '{}') as targets,
+      coalesce((select jsonb_object_agg(l.label, l.keys) from (
+        select e2.label, jsonb_agg(e2.target order by e2.target) as keys
+        from edge e2 where e2.source = node.key and e2.label is not null group by e2.label) l), '{}') as labels
+    from edge e where e.source = node.key) out
+  left join feeders on feeders.key = node.key;
+
+  update private.version_nodes n set next_is_end = m.type = 'end',
+    next_key = case when m.type <> 'end' then m.key end, next_id = (case when m.type = 'end' then n.node else m.node end ->> 'id')::uuid,
+    next_name = m.name, next_node = m.node::text, next_timeout = make_interval(secs => m.timeout_ms::float8 / 1000), next_output = m.node #> '{config,output}'
+  from private.version_nodes m
+  where n.version_id = p_version_id and m.version_id = p_version_id and m.key = n.sole_target
+    and (n.type = 'start' and m.type in ('tool', 'llm')
+      or n.type in ('tool', 'llm') and m.type in ('tool', 'llm', 'end') and n.output_key <> '.' and n.reducer = 'replace')
+$$;
+comment on function private.compile_version(bigint, jsonb) is 'Fills private.version_nodes for a frozen graph.';
+
+-- Validate and freeze. The same content twice is the same version.
+create function private.freeze_graph(p_user_id uuid, p_workflow_id uuid, p_graph jsonb)
+returns private.workflow_versions
+language plpgsql security definer set search_path = '' as $$
+declare
+  v private.workflow_versions;
+  v_graph jsonb := private.normal_graph(p_graph);
+  v_hash text := md5(v_graph::text);
+  v_problems jsonb;
+begin
+  if p_workflow_id is null then
+    select * into v from private.workflow_versions w
+      where w.user_id = p_user_id and w.hash = v_hash and w.workflow_id is null;
+    if v.used_at < now() - interval '1 day' then
+      -- touched while it is still there; purged a moment ago, it is frozen again below
+      update private.workflow_versions w set used_at = now() where w.id = v.id returning * into v;
+    end if;
+  else
+    select * into v from private.workflow_versions w
+      where w.workflow_id = p_workflow_id order by w.version desc limit 1;
+    if v.hash is distinct from v_hash then
+      v := row(null, null, null, coalesce(v.version, 0), null, null, null, null, null, null, null, null, null, null);
+    end if;
+  end if;
+  -- an unchanged graph is judged again only when what it leans on may have changed: an activation
+  if v.id is null or p_workflow_id is not null then
+    v_problems := private.graph_problems(v_graph, p_user_id);
+    if v_problems @? '$[*] ? (@.severity == "error")' then
+      raise exception using errcode = 'PT422', message = 'workflow_invalid', detail = v_problems::text;
+    end if;
+  end if;
+  if v.id is null then
+    insert into private.workflow_versions
+      (user_id, workflow_id, version, hash, name, graph, required, reducers, limits, agents, start_key)
+    select p_user_id, p_workflow_id, coalesce(v.version, 0) + 1, v_hash,
+      coalesce(nullif(left(v_graph ->> 'name', 200), ''), 'workflow'), v_graph,
+      array(select jsonb_array_elements_text(case jsonb_typeof(v_graph #> '{input_schema,required}')
+        when 'array' then v_graph #> '{input_schema,required}' else '[]' end)), v_graph -> 'reducers',
+      v_graph -> 'limits',
+      coalesce((select array_agg(distinct coalesce(n #>> '{config,agent_name}', n ->> 'name'))
+        from jsonb_array_elements(v_graph -> 'nodes') n where n ->> 'type' = 'llm'), '{}'),
+      (select i from jsonb_array_elements(v_graph -> 'nodes') with ordinality t(n, i) where n ->> 'type' = 'start')
+    on conflict do nothing
+    returning * into v;
+    if v.id is null then
+      -- somebody froze the same inline graph a moment ago
+      return private.freeze_graph(p_user_id, p_workflow_id, p_graph);
+    end if;
+    perform private.compile_version(v.id, v_graph);
+  end if;
+  return v;
+end $$;
+comment on function private.freeze_graph(uuid, uuid, jsonb) is
+  'The frozen version of a graph, made when its content is new. Errors: PT422 workflow_invalid (detail: the problems as JSON).';
+
+create function private.activate_workflow() returns trigger
+language plpgsql security definer set search_path = '' as $$
+begin
+  new.version := (private.freeze_graph(new.user_id, new.id, private.draft_graph(new))).version;
+  return new;
+end $$;
+comment on function private.activate_workflow() is
+  'Trigger: setting is_active validates the draft and freezes it as the version that starts will use.';
+create trigger mira_workflows_activate before update of is_active on public.mira_workflows
+  for each row when (new.is_active) execute function private.activate_workflow();
+
+-- Nobody calls these but the server.
+select private.close_functions('{
+  is_tool_grant,draft_graph,node_id,normal_graph,try_jsonpath,problem,graph_problems,compile_version,freeze_graph,
+  activate_workflow}');
