@@ -184,20 +184,21 @@ export function claimTasks(
   return rpc(admin, "mira_claim_tasks", args);
 }
 
-/** Records steps; answers in the same order. */
-export function advanceBatch(admin: Admin, steps: Step[], leaseMs: number): Promise<Reply[]> {
-  return rpc(admin, "mira_advance_batch", { p_steps: steps, p_lease_ms: leaseMs });
-}
-
-/** Records one step. */
-export function advance(admin: Admin, step: Step, leaseMs: number): Promise<Reply> {
-  return rpc(admin, "mira_advance", {
-    p_run_id: step.run_id,
-    p_epoch: step.epoch,
-    p_seq: step.seq,
-    p_outcome: step.outcome,
-    p_lease_ms: leaseMs,
-  });
+/** Records steps, many in one transaction; answers in the same order. */
+export async function recordSteps(admin: Admin, steps: Step[], leaseMs: number): Promise<Reply[]> {
+  if (steps.length !== 1) {
+    return await rpc(admin, "mira_advance_batch", { p_steps: steps, p_lease_ms: leaseMs });
+  }
+  const { run_id, epoch, seq, outcome } = steps[0]!;
+  return [
+    await rpc(admin, "mira_advance", {
+      p_run_id: run_id,
+      p_epoch: epoch,
+      p_seq: seq,
+      p_outcome: outcome,
+      p_lease_ms: leaseMs,
+    }),
+  ];
 }
 
 /**

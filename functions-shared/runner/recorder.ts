@@ -4,7 +4,7 @@
  * @module
  */
 import { Problem } from "../http/problem.ts";
-import { type Admin, advance, advanceBatch, type Reply, type Step } from "./engine.ts";
+import type { Reply, Step } from "./engine.ts";
 
 const MOST = 50;
 const ATTEMPTS = 6;
@@ -23,7 +23,8 @@ export class Recorder {
   #waiting: Waiting[] = [];
   #busy = false;
 
-  constructor(readonly admin: Admin, readonly leaseMs: number) {}
+  /** @param send one call of the engine for one step or many; replies in the order of the steps */
+  constructor(readonly send: (steps: Step[]) => Promise<Reply[]>) {}
 
   /**
    * Records a step. Lost connections and a busy database are tried again: the engine knows a step
@@ -45,7 +46,7 @@ export class Recorder {
     while (this.#waiting.length > 0) {
       const batch = this.#waiting.splice(0, MOST);
       try {
-        const replies = await retried(() => this.#send(batch.map(({ step }) => step)));
+        const replies = await retried(() => this.send(batch.map(({ step }) => step)));
         batch.forEach(({ resolve }, i) => resolve(replies[i]!));
       } catch (error) {
         if (batch.length === 1) batch[0]!.reject(error);
@@ -58,16 +59,10 @@ export class Recorder {
 
   async #alone({ step, resolve, reject }: Waiting) {
     try {
-      resolve((await retried(() => this.#send([step])))[0]!);
+      resolve((await retried(() => this.send([step])))[0]!);
     } catch (error) {
       reject(error);
     }
-  }
-
-  async #send(steps: Step[]): Promise<Reply[]> {
-    return steps.length === 1
-      ? [await advance(this.admin, steps[0]!, this.leaseMs)]
-      : await advanceBatch(this.admin, steps, this.leaseMs);
   }
 }
 

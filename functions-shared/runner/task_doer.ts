@@ -11,6 +11,7 @@ import {
   type MapItem,
   type Outcome,
   recordItemCall,
+  recordSteps,
   type Reply,
   type StepCall,
   type Task,
@@ -38,7 +39,7 @@ export class TaskDoer {
     readonly leaseMs: number,
     readonly listeners: Listeners,
   ) {
-    this.#recorder = new Recorder(host.admin, leaseMs);
+    this.#recorder = new Recorder((steps) => recordSteps(host.admin, steps, leaseMs));
   }
 
   /**

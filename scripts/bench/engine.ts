@@ -20,9 +20,10 @@ import type { BenchContext, BenchRow } from "./types.ts";
 const LIBRARIES = ["langgraph", "dbos", "openworkflow", "mastra"];
 /**
  * Shown beside: LangGraph's `exit` writes once per run, so a crash loses every step; ours with the
- * record of every tool call; ours through HTTP, gateway and edge function included.
+ * record of every tool call, and with a statement for every step instead of the recorder's groups;
+ * ours through HTTP, gateway and edge function included.
  */
-const ASIDE = ["langgraph exit", "mira tools", "mira http"];
+const ASIDE = ["langgraph exit", "mira alone", "mira tools", "mira http"];
 const BACKLOG = 20_000;
 
 interface Measured {
@@ -117,6 +118,17 @@ export async function bench(ctx: BenchContext): Promise<BenchRow[]> {
     "steps/s",
     2,
   );
+  const alone = best.get("mira alone");
+  if (alone) {
+    ratio(
+      "engine.chain_ungrouped_vs_best_library",
+      alone.steps_per_s,
+      fastest,
+      fastest?.steps_per_s,
+      "steps/s",
+      2,
+    );
+  }
   ratio("engine.chain_vs_pgflow", ours.steps_per_s, pgflow, pgflow?.steps_per_s, "steps/s", 5);
   ratio(
     "engine.batched_vs_best_library",

@@ -15,6 +15,7 @@ import { type OpenSubject, STEPS } from "./subject.ts";
 
 const SUBJECTS: Record<string, OpenSubject> = {
   "mira": (url) => openOurs(url, "llm"),
+  "mira alone": (url) => openOurs(url, "llm", false),
   "mira tools": (url) => openOurs(url, "tool"),
   "mira http": openOursHttp,
   "langgraph": (url) => openLanggraph(url, "sync"),

@@ -1,24 +1,16 @@
-/** Mira's engine through SQL: start with a lease, one call per step, as a worker does. */
+/**
+ * Mira's engine through SQL, as a worker drives it: start with a lease, then report after report. The
+ * worker's own recorder sends steps that finish while a call is under way together in the next.
+ */
 
 import postgres from "postgres";
+import type { Reply, Step, Task } from "../../../functions-shared/runner/engine.ts";
+import { Recorder } from "../../../functions-shared/runner/recorder.ts";
 import { step, STEPS, type Subject } from "./subject.ts";
 
-/** A task as the engine hands it out; only what a trivial worker needs. */
-interface Task {
-  run_id: string;
-  seq: number;
-  epoch: number;
-  node: { name: string };
-  state: Record<string, unknown>;
-  items?: { idx: number; attempt: number; value: number }[];
-}
-interface Reply {
-  run_id: string;
-  status: string;
-  tasks: Task[];
-}
-
 const USERS = 16;
+
+const tasksOf = (replies: Reply[]) => replies.flatMap((reply) => reply.tasks ?? []);
 
 /** Sixteen users, each with an active workflow of five steps. */
 export async function authors(
@@ -56,10 +48,31 @@ export async function authors(
 /**
  * Opens Mira on a migrated database. `kind` is the type of the five nodes: an llm step that reports
  * only its output is what every peer's step is; a tool step also has its row in tool_executions.
+ * `together`: reports go through the worker's recorder; otherwise each is a statement of its own.
  */
-export async function openOurs(url: string, kind: "llm" | "tool"): Promise<Subject> {
+export async function openOurs(
+  url: string,
+  kind: "llm" | "tool",
+  together = true,
+): Promise<Subject> {
   const sql = postgres(url, { max: 16, prepare: true, onnotice: () => {} });
   let sent = 0;
+  const send = async (steps: Step[]): Promise<Reply[]> => {
+    sent++;
+    if (steps.length > 1) {
+      const [row] = await sql`select public.mira_advance_batch(${
+        sql.json(steps as never)
+      }) as replies`;
+      return row!.replies;
+    }
+    const { run_id, epoch, seq, outcome } = steps[0]!;
+    const [row] = await sql`select public.mira_advance(${run_id}, ${epoch}, ${seq},
+      ${sql.json(outcome as never)}) as reply`;
+    return [row!.reply];
+  };
+  const recorder = new Recorder(send);
+  const record = async (step: Step) =>
+    together ? await recorder.record(step) : (await send([step]))[0]!;
   const users = await authors(sql, kind);
   const of = (index: number) => users[index % USERS]!;
 
@@ -70,14 +83,14 @@ export async function openOurs(url: string, kind: "llm" | "tool"): Promise<Subje
       const [started] = await sql`select public.mira_start_run(p_user_id => ${user},
         p_workflow_id => ${workflow}, p_input => '{"x":1}', p_lease_ms => 60000) as reply`;
       let reply = started!.reply as Reply;
-      while (reply.tasks.length > 0) {
-        const task = reply.tasks[0]!;
-        const output = step(task.state, task.node.name);
-        sent++;
-        const [next] =
-          await sql`select public.mira_advance(${task.run_id}, ${task.epoch}, ${task.seq},
-          ${sql.json({ output } as never)}) as reply`;
-        reply = next!.reply as Reply;
+      for (let task = reply.tasks?.[0]; task; task = reply.tasks?.[0]) {
+        const { run_id, epoch, seq } = task;
+        reply = await record({
+          run_id,
+          epoch,
+          seq,
+          outcome: { output: step(task.state, task.node.name) },
+        });
       }
       if (reply.status !== "completed") throw new Error(`ended ${reply.status}`);
     },
@@ -94,19 +107,16 @@ export async function openOurs(url: string, kind: "llm" | "tool"): Promise<Subje
           const [started] = await sql`select public.mira_start_runs(${user}, ${workflow}, ${
             sql.json(Array.from({ length: size }, () => ({ x: 1 })))
           }, 60000) as replies`;
-          let tasks = (started!.replies as Reply[]).flatMap((reply) => reply.tasks);
+          let tasks = tasksOf(started!.replies);
           while (tasks.length > 0) {
-            const steps = tasks.map((task) => ({
-              run_id: task.run_id,
-              epoch: task.epoch,
-              seq: task.seq,
-              outcome: { output: step(task.state, task.node.name) },
-            }));
-            sent++;
-            const [next] = await sql`select public.mira_advance_batch(${
-              sql.json(steps as never)
-            }) as replies`;
-            tasks = (next!.replies as Reply[]).flatMap((reply) => reply.tasks);
+            tasks = tasksOf(
+              await send(tasks.map((task) => ({
+                run_id: task.run_id,
+                epoch: task.epoch,
+                seq: task.seq,
+                outcome: { output: step(task.state, task.node.name) },
+              }))),
+            );
           }
         }
       }));
@@ -135,19 +145,19 @@ export async function openOurs(url: string, kind: "llm" | "tool"): Promise<Subje
       const first = started!.reply as Reply;
       await Promise.all(Array.from({ length: workers }, async (_, worker) => {
         let task: Task | undefined = worker === 0
-          ? first.tasks[0]
+          ? first.tasks?.[0]
           : (await sql`select public.mira_claim_tasks(p_run_id => ${first.run_id}) as reply`)[0]!
             .reply.tasks[0];
         while (task !== undefined) {
           const results = task.items!.map((item) => ({
             idx: item.idx,
             attempt: item.attempt,
-            output: { n: item.value },
+            output: { n: item.value as number },
           }));
           const [next] = await sql`select public.mira_advance_items(${task.run_id}, ${task.seq}, ${
             sql.json(results)
           }, p_lean => true) as reply`;
-          task = (next!.reply as Reply).tasks[0];
+          task = (next!.reply as Reply).tasks?.[0];
         }
       }));
       const [end] =
