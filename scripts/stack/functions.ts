@@ -1,4 +1,4 @@
-/** Keeps a worker with the six functions running, and swaps it when their code changes. */
+/** Keeps a worker with the functions running, and swaps it when it dies or their code changes. */
 
 import { delay } from "./delay.ts";
 import type { WorkerAnswer, WorkerOrder } from "./functions_worker.ts";
@@ -22,38 +22,47 @@ export interface FunctionHost {
 
 /**
  * @param env variables the functions see, as the platform would set them.
+ * @param options.functions slug → URL of its module; by default the folders of `supabase/functions`.
  * @param options.watch swap the worker when a file of the functions or the shared code changes.
  * @param options.onReload told after each swap; `error` when the new code does not boot, in which
  *   case the old code goes on answering.
+ * @param options.onDeath told what nobody caught when it ended the worker, as it ends an isolate of
+ *   the platform: what it was doing is lost, and the next request meets a new one.
  */
 export async function hostFunctions(
   env: Record<string, string>,
-  options: { watch?: boolean; onReload?: (error?: string) => void } = {},
+  options: {
+    functions?: Record<string, string>;
+    watch?: boolean;
+    onReload?: (error?: string) => void;
+    onDeath?: (error: string) => void;
+  } = {},
 ): Promise<FunctionHost> {
   for (const [name, value] of Object.entries(env)) Deno.env.set(name, value);
-  const functions: Record<string, string> = {};
-  for await (const entry of Deno.readDir(FUNCTIONS_DIR)) {
-    if (!entry.isDirectory || entry.name.startsWith("_")) continue;
-    functions[entry.name] = new URL(`${entry.name}/index.ts`, FUNCTIONS_DIR).href;
-  }
-  let current = boot({ functions });
-  const { failed } = await current.then(
-    () => ({ failed: undefined }),
-    (error) => ({ failed: error }),
-  );
-  if (failed) throw failed;
+  const functions = options.functions ?? await ownFunctions();
+
+  const start = (): Promise<Isolate> => {
+    const isolate = boot({ functions }, (error) => {
+      options.onDeath?.(error);
+      if (current !== isolate) return; // it had been replaced
+      current = start();
+      current.catch((error) => options.onReload?.(error.message));
+    });
+    return isolate;
+  };
+  let current = start();
+  await current;
 
   const reload = async () => {
-    const next = boot({ functions });
-    const old = await current;
+    const next = start();
     try {
       await next;
-      current = next;
-      options.onReload?.();
-      delay(GRACE_MS).then(() => old.worker.terminate());
     } catch (error) {
-      options.onReload?.((error as Error).message);
+      return options.onReload?.((error as Error).message);
     }
+    current.then(({ worker }) => delay(GRACE_MS).then(() => worker.terminate()), () => {});
+    current = next;
+    options.onReload?.();
   };
   const watcher = options.watch ? watch(reload) : undefined;
   return {
@@ -62,18 +71,41 @@ export async function hostFunctions(
     reload,
     close: () => {
       watcher?.close();
-      current.then(({ worker }) => worker.terminate());
+      current.then(({ worker }) => worker.terminate(), () => {});
     },
   };
 }
 
-function boot(order: WorkerOrder): Promise<{ worker: Worker; port: number }> {
+/** The functions of this project. */
+async function ownFunctions(): Promise<Record<string, string>> {
+  const functions: Record<string, string> = {};
+  for await (const entry of Deno.readDir(FUNCTIONS_DIR)) {
+    if (!entry.isDirectory || entry.name.startsWith("_")) continue;
+    functions[entry.name] = new URL(`${entry.name}/index.ts`, FUNCTIONS_DIR).href;
+  }
+  return functions;
+}
+
+interface Isolate {
+  worker: Worker;
+  port: number;
+}
+
+/** A worker that answers; `onDeath` hears what ended it later. */
+function boot(order: WorkerOrder, onDeath: (error: string) => void): Promise<Isolate> {
   const worker = new Worker(new URL("./functions_worker.ts", import.meta.url), { type: "module" });
   return new Promise((resolve, reject) => {
     worker.onmessage = ({ data }: MessageEvent<WorkerAnswer>) => {
-      if ("port" in data) return resolve({ worker, port: data.port });
-      worker.terminate();
-      reject(new Error(data.failed));
+      if ("failed" in data) {
+        worker.terminate();
+        return reject(new Error(data.failed));
+      }
+      worker.onerror = (event) => {
+        event.preventDefault();
+        worker.terminate();
+        onDeath(event.message);
+      };
+      resolve({ worker, port: data.port });
     };
     worker.onerror = (event) => {
       event.preventDefault();

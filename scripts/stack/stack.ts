@@ -86,6 +86,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
         watch: options.watch,
         onReload: (error) =>
           options.log(error ? `functions not reloaded: ${error}` : "functions reloaded"),
+        onDeath: (error) => options.log(`functions died and begin anew: ${error}`),
       },
     );
     closers.push(() => functions.close());
