@@ -5,7 +5,8 @@
  * five trivial steps each, every one durable before the next; then one run at a time for the latency; ours and pgflow also a fan-out of
  * 1,000 items and their join. Mira writes its whole record meanwhile (ledger, checkpoint, steps,
  * logs, tool calls, history); the others write what they write. Peers come from npm into Deno's
- * cache; one that cannot be had or fails is named and left out. `--runs N`, `--rounds N`.
+ * cache; one that cannot be had or fails is named and left out. `--runs N`, `--rounds N`,
+ * `--engines mira,dbos` for some of them only (without a peer there is no ratio to it).
  */
 
 import { parseArgs } from "node:util";
@@ -45,10 +46,17 @@ export async function bench(ctx: BenchContext): Promise<BenchRow[]> {
   const { values } = parseArgs({
     args: ctx.args,
     strict: false,
-    options: { runs: { type: "string" }, rounds: { type: "string" } },
+    options: {
+      runs: { type: "string" },
+      rounds: { type: "string" },
+      engines: { type: "string" },
+    },
   });
   const runs = Number(values.runs ?? 1000);
   const rounds = Number(values.rounds ?? 2);
+  const engines = values.engines === undefined
+    ? ["mira", "pgflow", ...LIBRARIES, ...ASIDE]
+    : [...new Set(["mira", ...String(values.engines).split(",")])];
   const best = new Map<string, Measured>();
   const keep = (measured: Measured | undefined) => {
     const known = best.get(measured?.name ?? "");
@@ -57,7 +65,7 @@ export async function bench(ctx: BenchContext): Promise<BenchRow[]> {
     }
   };
   for (let round = 0; round < rounds; round++) {
-    for (const name of ["mira", "pgflow", ...LIBRARIES, ...ASIDE]) {
+    for (const name of engines) {
       if (round > 0 && !best.has(name)) continue; // it could not be had
       keep(await measure(ctx, name, runs));
     }
