@@ -9,25 +9,26 @@ create table public.workflow_executions (
   id uuid primary key default gen_random_uuid(),
   user_id uuid not null references auth.users (id) on delete cascade,
   workflow_id uuid references public.mira_workflows (id) on delete set null,
+  initiated_by uuid generated always as (user_id) stored,
+  created_at timestamptz not null default now(),
   conversation_id text,
   workflow_type text,
-  current_state text not null default 'pending',
-  current_step text,
   participating_agents text[] not null default '{}',
-  initiated_by uuid generated always as (user_id) stored,
   workflow_config jsonb not null default '{}',
   execution_plan jsonb not null default '{}',
-  results jsonb,
-  error_message text,
+  current_state text not null default 'pending',
+  current_step text,
   started_at timestamptz,
   completed_at timestamptz,
   updated_at timestamptz not null default now(),
-  created_at timestamptz not null default now()
+  results jsonb,
+  error_message text
 ) with (fillfactor = 85);
+-- indexes of what only arrives are in the order it arrives in: pages fill up instead of splitting
 create index workflow_executions_user_id_created_at_idx
-  on public.workflow_executions (user_id, created_at desc);
+  on public.workflow_executions (user_id, created_at);
 create index workflow_executions_workflow_id_created_at_idx
-  on public.workflow_executions (workflow_id, created_at desc) where workflow_id is not null;
+  on public.workflow_executions (workflow_id, created_at) where workflow_id is not null;
 create index workflow_executions_conversation_id_idx
   on public.workflow_executions (conversation_id) where conversation_id is not null;
 comment on table public.workflow_executions is
@@ -41,11 +42,12 @@ comment on column public.workflow_executions.execution_plan is 'Budget and prior
 comment on column public.workflow_executions.results is 'The run''s output.';
 
 -- Column order matters here: PostgreSQL logs only the bytes between the first and the last that
--- changed, so what changes at every step stands together and what never changes stands around it.
+-- changed, so what changes at every step stands together, at the end, and what never changes before it.
 -- No check constraints: PostgreSQL parses them anew for every statement, and only the engine writes here.
+-- No foreign key to the ledger either, which would cost every start a look and a row lock: both rows are born in
+-- one transaction, and the ledger's takes this one along (private.delete_with_run).
 create table public.mira_workflow_state (
-  id uuid primary key default gen_random_uuid()
-    references public.workflow_executions (id) on delete cascade,
+  id uuid primary key default gen_random_uuid(),
   user_id uuid not null,
   workflow_id uuid,
   version_id bigint not null,
@@ -62,6 +64,11 @@ create table public.mira_workflow_state (
   deadline_at timestamptz,
   created_at timestamptz not null default now(),
   started_at timestamptz,
+  tokens_used bigint not null default 0,
+  cost_micros bigint not null default 0,
+  input jsonb not null default '{}',
+  error jsonb,
+  cursor jsonb not null default '{}',
   finished_at timestamptz,
   leased_at timestamptz,
   due_at timestamptz,
@@ -74,16 +81,11 @@ create table public.mira_workflow_state (
   next_seq int not null default 1,
   last_event int not null default 0,
   straight_node int,
-  tokens_used bigint not null default 0,
-  cost_micros bigint not null default 0,
-  cursor jsonb not null default '{}',
   state_data jsonb not null default '{}',
-  input jsonb not null default '{}',
-  output jsonb,
-  error jsonb
+  output jsonb
 ) with (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.05);
 create index mira_workflow_state_user_id_created_at_idx
-  on public.mira_workflow_state (user_id, created_at desc);
+  on public.mira_workflow_state (user_id, created_at);
 create index mira_workflow_state_thread_id_idx
   on public.mira_workflow_state (thread_id) where thread_id is not null;
 create index mira_workflow_state_parent_run_id_idx
@@ -104,10 +106,11 @@ comment on column public.mira_workflow_state.due_at is
 comment on column public.mira_workflow_state.lease_epoch is 'Raised by each claim; a worker that reports under an older epoch is refused.';
 comment on column public.mira_workflow_state.stalls is 'Claims in a row that followed a lapsed lease with no step recorded between.';
 comment on column public.mira_workflow_state.cursor is
-  'Open steps by sequence number, and joins that have been reached: the program counter of the run.';
+  'Open steps by sequence number, and joins that have been reached: the program counter of the run. On the straight road straight_node says it all and this stands still.';
 comment on column public.mira_workflow_state.straight_node is
-  'The node of step next_seq - 1 while that is all there is to the cursor: one task, first attempt, held under lease_epoch, opened by last_event, and no budget, deadline or limit need be looked at. Null = read the cursor.';
+  'The node of step next_seq - 1 while that step is all there is to the run: one task, first attempt, held under lease_epoch, opened by last_event, and no budget, deadline or limit need be looked at. Null = read the cursor (private.cursor_of).';
 comment on column public.mira_workflow_state.state_data is 'The state object, shaped by the steps'' outputs through the reducers.';
+comment on column public.mira_workflow_state.output is 'What a completed run gives back, where its end says so; null = the state (private.output_of).';
 comment on column public.mira_workflow_state.cost_micros is 'Money spent, in millionths of a US dollar.';
 comment on column public.mira_workflow_state.last_event is 'Number of the newest recorded event; event numbers have no gaps and follow commit order.';
 

@@ -145,11 +145,51 @@ $$;
 comment on function private.period_of(timestamptz, text, timestamptz) is
   'Start of the period a moment falls in, in UTC; for all, the start of the range.';
 
+-- whose record it is -------------------------------------------------------------------------------
+
+-- What takes rows at every step of every run has no foreign key to the account or to the run: PostgreSQL would
+-- write a row lock on the account into the log for each step, and look both up. The same is promised otherwise.
+-- Whoever writes holds the account: the engine by the ledger row that it writes or the run that it has locked,
+-- everybody else by `private.hold_account`. An account that is deleted waits for them and then takes the rows
+-- along (`private.delete_with_account`).
+
+create function private.hold_account(p_user_id uuid) returns void
+language plpgsql security definer set search_path = '' as $$
+begin
+  perform from auth.users u where u.id = p_user_id for key share;
+  if not found then
+    raise exception using errcode = 'foreign_key_violation', message = 'user_not_found',
+      detail = 'There is no such account.';
+  end if;
+end $$;
+comment on function private.hold_account(uuid) is
+  'Until commit the account cannot be deleted: for whoever writes rows of it that have no foreign key. '
+  'Errors: foreign_key_violation. Definer: reads auth.users.';
+
+create function private.check_record_keys() returns trigger
+language plpgsql security definer set search_path = '' as $$
+declare
+  v_run uuid := pg_catalog.to_jsonb(new) ->> tg_argv[0];
+begin
+  perform private.hold_account(new.user_id);
+  if v_run is not null then
+    perform from public.workflow_executions w where w.id = v_run for key share;
+    if not found then
+      raise exception using errcode = 'foreign_key_violation', message = 'run_not_found',
+        detail = 'There is no such run.';
+    end if;
+  end if;
+  return null;
+end $$;
+comment on function private.check_record_keys() is
+  'Trigger(column of the run): what the secret key writes straight into a table names an account and a run that exist. '
+  'Definer: reads auth.users.';
+
 -- who may call what --------------------------------------------------------------------------------
 
 select private.open_to_server('{
   redact_text,redact_keys,redact_json,clip_text,clip_json,check_status_change,ordered_uuid,check_period,
-  period_of}');
+  period_of,hold_account,check_record_keys}');
 grant execute on function
   private.check_period(text, timestamptz, timestamptz),
   private.period_of(timestamptz, text, timestamptz),

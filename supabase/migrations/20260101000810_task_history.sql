@@ -2,8 +2,8 @@
 
 create table public.task_history (
   id uuid not null default gen_random_uuid(),
-  user_id uuid not null references auth.users (id) on delete cascade,
-  execution_id uuid references public.workflow_executions (id) on delete set null,
+  user_id uuid not null,
+  execution_id uuid,
   description text not null,
   services_used text[] not null default '{}',
   metadata jsonb not null default '{}',
@@ -42,7 +42,8 @@ comment on column public.task_history.output_links is 'Addresses of what the tas
 comment on column public.task_history.duration_ms is 'From start to end, in milliseconds.';
 
 create index task_history_user_id_created_at_idx on public.task_history (user_id, created_at, id);
-create index task_history_execution_id_idx on public.task_history (execution_id);
+-- a run's own task has the run's id; only what outside agents point at a run is looked for by it
+create index task_history_execution_id_idx on public.task_history (execution_id) where execution_id <> id;
 
 alter table public.task_history enable row level security;
 revoke all on public.task_history from public, anon, authenticated;
@@ -53,8 +54,12 @@ create policy task_history_select_own on public.task_history
 create policy task_history_delete_own on public.task_history
   for delete to authenticated using (user_id = (select auth.uid()));
 
-create trigger task_history_check_status before update of status on public.task_history
-  for each row when (old.status is distinct from new.status)
+create trigger task_history_check_keys after insert or update of user_id, execution_id on public.task_history
+  for each row when (current_user::text = 'service_role') execute function private.check_record_keys('execution_id');
+
+-- the commonest change is always allowed: a run need not pay for the question
+create trigger task_history_check_status after update of status on public.task_history
+  for each row when (old.status is distinct from new.status and (old.status, new.status) <> ('running', 'completed'))
   execute function private.check_status_change('task', '{
     "pending": ["running", "waiting", "completed", "failed", "cancelled"],
     "running": ["waiting", "completed", "failed", "cancelled"],
@@ -72,17 +77,20 @@ create function private.insert_task_history(
 language plpgsql security definer set search_path = '' as $$
 declare
   v_user uuid := private.required_user(p_user_id);
-  v_id uuid := coalesce(p_task_id, pg_catalog.gen_random_uuid());
+  v_id uuid := coalesce(p_task_id, private.ordered_uuid());
 begin
   if coalesce(p_description, '') = '' then
     raise exception using errcode = 'PT422', message = 'invalid_description', hint = '/description',
       detail = 'description says what was asked for.';
   end if;
   perform private.check_task_status(p_status);
-  if p_execution_id is not null and not exists (select 1 from public.workflow_executions w
-      where w.id = p_execution_id and w.user_id = v_user) then
-    raise exception using errcode = 'PT404', message = 'run_not_found', hint = '/execution_id',
-      detail = 'There is no such run.';
+  perform private.hold_account(v_user);
+  if p_execution_id is not null then
+    perform from public.workflow_executions w where w.id = p_execution_id and w.user_id = v_user for key share;
+    if not found then
+      raise exception using errcode = 'PT404', message = 'run_not_found', hint = '/execution_id',
+        detail = 'There is no such run.';
+    end if;
   end if;
   insert into public.task_history as t (id, user_id, execution_id, description, status,
     services_used, metadata, started_at, completed_at)

@@ -19,7 +19,7 @@ create table public.execution_logs (
   seq bigint generated always as identity primary key,
   created_at timestamptz not null default clock_timestamp(),
   id uuid not null default gen_random_uuid(),
-  user_id uuid not null references auth.users (id) on delete cascade,
+  user_id uuid not null,
   task_id uuid not null,
   is_keyed boolean not null default false,
   level text not null default 'info',
@@ -52,7 +52,8 @@ comment on column public.execution_logs.agent_type is 'planner, worker, evaluato
 comment on column public.execution_logs.step is 'The step of the task this line belongs to, as its agent names it.';
 comment on column public.execution_logs.message is 'At most 4096 bytes; longer ones are cut and marked.';
 
-create index execution_logs_user_id_task_id_seq_idx on public.execution_logs (user_id, task_id, seq);
+-- task first: ids of runs grow with time, so that new lines land side by side at the right edge
+create index execution_logs_task_id_user_id_seq_idx on public.execution_logs (task_id, user_id, seq);
 create index execution_logs_user_id_created_at_idx on public.execution_logs (user_id, created_at);
 create unique index execution_logs_user_id_id_idx on public.execution_logs (user_id, id) where is_keyed;
 
@@ -78,6 +79,7 @@ comment on function private.lock_task_log(uuid) is
 create function private.order_direct_log() returns trigger
 language plpgsql security definer set search_path = '' as $$
 begin
+  perform private.hold_account(new.user_id);
   perform private.lock_task_log(new.task_id);
   new.seq := pg_catalog.nextval('public.execution_logs_seq_seq');
   new.message := private.clip_text(private.redact_text(new.message), 4096);
@@ -103,6 +105,7 @@ begin
       detail = 'logs is an array of 1 to 500 log entries.';
   end if;
   perform private.check_log(l.value) from pg_catalog.jsonb_array_elements(p_logs) l;
+  perform private.hold_account(v_user);
   -- in one order, so that two batches over the same tasks wait instead of deadlocking
   perform private.lock_task_log(t.task_id) from (
     select distinct (l.value ->> 'task_id')::uuid as task_id

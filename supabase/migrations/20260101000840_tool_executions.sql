@@ -2,8 +2,8 @@
 
 create table public.tool_executions (
   id uuid not null default private.ordered_uuid(),
-  user_id uuid not null references auth.users (id) on delete cascade,
-  run_id uuid references public.workflow_executions (id) on delete cascade,
+  user_id uuid not null,
+  run_id uuid,
   task_id uuid,
   project_id uuid,
   duration_ms bigint,
@@ -39,9 +39,9 @@ comment on column public.tool_executions.duration_ms is 'From start to end, in m
 comment on column public.tool_executions.attempt is 'Which try this is, from 1.';
 
 create index tool_executions_user_id_created_at_idx on public.tool_executions (user_id, created_at);
--- for trim_record, which names the condition; a person's list would walk everybody's calls
-create index tool_executions_created_at_idx on public.tool_executions (created_at) where created_at > '-infinity';
-create index tool_executions_run_id_idx on public.tool_executions (run_id);
+-- for trim_record: a run's calls go with the run
+create index tool_executions_created_at_idx on public.tool_executions (created_at) where run_id is null;
+create index tool_executions_run_id_idx on public.tool_executions (run_id) where run_id is not null;
 create index tool_executions_user_id_task_id_idx on public.tool_executions (user_id, task_id)
   where task_id is not null;
 
@@ -52,6 +52,8 @@ grant select, insert, update, delete on public.tool_executions to service_role;
 create policy tool_executions_select_own on public.tool_executions
   for select to authenticated using (user_id = (select auth.uid()));
 
+create trigger tool_executions_check_keys after insert or update of user_id, run_id on public.tool_executions
+  for each row when (current_user::text = 'service_role') execute function private.check_record_keys('run_id');
 create trigger tool_executions_check_status before update of status on public.tool_executions
   for each row when (old.status is distinct from new.status)
   execute function private.check_status_change('tool_execution', '{
@@ -74,10 +76,13 @@ begin
     raise exception using errcode = 'PT422', message = 'invalid_tool_name', hint = '/tool_name',
       detail = 'tool_name has 1 to 200 characters.';
   end if;
-  if p_run_id is not null and not exists (select 1 from public.workflow_executions w
-      where w.id = p_run_id and w.user_id = v_user) then
-    raise exception using errcode = 'PT404', message = 'run_not_found', hint = '/run_id',
-      detail = 'There is no such run.';
+  perform private.hold_account(v_user);
+  if p_run_id is not null then
+    perform from public.workflow_executions w where w.id = p_run_id and w.user_id = v_user for key share;
+    if not found then
+      raise exception using errcode = 'PT404', message = 'run_not_found', hint = '/run_id',
+        detail = 'There is no such run.';
+    end if;
   end if;
   insert into public.tool_executions (id, user_id, run_id, task_id, project_id, tool_name, step, arguments)
   values (v_id, v_user, p_run_id, p_task_id, p_project_id, p_tool_name, p_step,

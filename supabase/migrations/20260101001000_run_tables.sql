@@ -22,10 +22,11 @@
 --   j  joins that were reached and wait;  q  nodes to enter when the run is first claimed
 --   g  what tools with side effects the run may call: a list of grants that must all agree, if it has any
 -- Most steps are alone in their run, have one successor and nothing that limits them. For those the
--- checkpoint says it in one number, `straight_node`, and the frozen node says what comes next: the straight
--- road is one update that fences, reduces and opens or closes, and writes the same rows. What it costs is
--- mostly the number of expressions PostgreSQL must prepare for a statement, so its statements are spare.
--- Everything else reads the cursor: the long road.
+-- checkpoint says it in one number, `straight_node`, the cursor stands still at no open step, and the frozen
+-- node says what comes next: the straight road is one update that fences, reduces and opens or closes, and
+-- writes the same rows. What it costs is mostly the number of expressions PostgreSQL must prepare for a
+-- statement, so its statements are spare. Everything else reads the cursor, as `private.cursor_of` spells it
+-- out: the long road.
 -- Sequence numbers name steps (`run:seq` is the idempotency key of a step's side effects), event
 -- numbers count what was recorded, without gaps and in commit order, for whoever follows the run.
 --
@@ -46,8 +47,8 @@
 -- beside the checkpoint), run_moves (walking the graph), run_claims, run_starts, run_advances,
 -- run_purse (budgets), run_steering (answers, signals, forks), run_reading, run_faces (the doors).
 --
--- Tables of steps and items carry no foreign key to the run: the check would cost every step an
--- extra row lock. Triggers on the run's deletion take them along instead.
+-- Tables of steps, items and maps carry no foreign key to the run: the check would cost every step an
+-- extra row lock. Triggers on the run's deletion take them along instead, in the order of the locks.
 
 create table private.run_steps (
   run_id uuid not null,
@@ -75,9 +76,9 @@ comment on column private.run_steps.opened is 'The event that opened the step; a
 comment on column private.run_steps.call is '{index, kind: model|tool, name, input, output, error, duration_ms, item: of a map}: replayed, not repeated, after a crash.';
 
 create table private.run_maps (
-  run_id uuid not null references public.mira_workflow_state (id) on delete cascade,
+  run_id uuid not null,
   seq int not null,
-  user_id uuid not null references auth.users (id) on delete cascade,
+  user_id uuid not null,
   version_id bigint not null,
   node int not null,
   total int not null,
@@ -90,7 +91,6 @@ create table private.run_maps (
   cost_micros bigint not null default 0,
   primary key (run_id, seq)
 ) with (fillfactor = 50);
-create index run_maps_user_id_idx on private.run_maps (user_id);
 create index run_maps_open_idx on private.run_maps (run_id) where is_open;
 comment on table private.run_maps is 'One row per fan-out: how many items are left, failed, and what they have spent.';
 
@@ -159,6 +159,7 @@ language plpgsql security definer set search_path = '' as $$
 begin
   delete from private.run_steps s using gone where s.run_id = gone.id;
   delete from private.run_items i using gone where i.run_id = gone.id;
+  delete from private.run_maps m using gone where m.run_id = gone.id;
   delete from private.run_reserves v using gone where v.run_id = gone.id;
   return null;
 end $$;
@@ -166,12 +167,49 @@ comment on function private.delete_run_rows() is 'Trigger: a deleted run takes i
 create trigger mira_workflow_state_delete_rows after delete on public.mira_workflow_state
   referencing old table as gone for each statement execute function private.delete_run_rows();
 
+-- The checkpoint first: deleting it waits for whoever holds the run, whose rows are then seen here.
+create function private.delete_with_run() returns trigger
+language plpgsql security definer set search_path = '' as $$
+begin
+  delete from public.mira_workflow_state s using gone where s.id = gone.id;
+  delete from public.tool_executions t using gone where t.run_id = gone.id;
+  update public.task_history h set execution_id = null from gone
+    where h.user_id = gone.user_id and h.id = gone.id and h.execution_id = gone.id;
+  update public.task_history h set execution_id = null from gone
+    where h.execution_id = gone.id and h.execution_id <> h.id;
+  return null;
+end $$;
+comment on function private.delete_with_run() is
+  'Trigger: a deleted run takes its checkpoint and its tool calls with it; the task stays and forgets it.';
+create trigger workflow_executions_delete_rows after delete on public.workflow_executions
+  referencing old table as gone for each statement execute function private.delete_with_run();
+
+-- Before anything that hangs on the account by a key, because a step at work holds its run and will want the
+-- ledger: once the runs are had, child before parent as everywhere, nobody is left who could write more.
+create function private.delete_with_account() returns trigger
+language plpgsql security definer set search_path = '' as $$
+begin
+  perform from public.mira_workflow_state s
+    where s.user_id = old.id and s.finished_at is null order by s.id desc for update;
+  delete from public.mira_workflow_state s where s.user_id = old.id;
+  delete from public.execution_logs l where l.user_id = old.id;
+  delete from public.tool_executions t where t.user_id = old.id;
+  delete from public.task_history h where h.user_id = old.id;
+  return old;
+end $$;
+comment on function private.delete_with_account() is
+  'Trigger on auth.users: what has no foreign key to the account goes with it. '
+  'Definer: the role that deletes accounts has no rights on the record.';
+create trigger mira_account_deleted before delete on auth.users
+  for each row execute function private.delete_with_account();
+
 -- A start reads the limits under the shared lock: it either sees a new limit or is seen here.
 create function private.follow_limits() returns trigger
 language plpgsql security definer set search_path = '' as $$
 begin
   perform pg_advisory_xact_lock(hashtextextended('mira:limits:' || new.user_id::text, 0));
-  update public.mira_workflow_state s set straight_node = null where s.user_id = new.user_id and s.due_at is not null;
+  update public.mira_workflow_state s set cursor = private.cursor_of(s), straight_node = null
+    where s.user_id = new.user_id and s.due_at is not null;
   return null;
 end $$;
 comment on function private.follow_limits() is 'Trigger: a user''s live runs leave the straight road when there is a limit to look at.';
@@ -180,4 +218,4 @@ create trigger user_limits_follow after insert on private.user_limits
 
 -- Nobody calls these but the server.
 select private.close_functions('{
-  delete_run_rows,follow_limits}');
+  delete_run_rows,delete_with_run,delete_with_account,follow_limits}');

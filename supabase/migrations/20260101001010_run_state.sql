@@ -1,4 +1,32 @@
--- Engine, the values: how an output enters the state (reducers), how a router reads it (jsonpath).
+-- Engine, the values: what a checkpoint leaves unsaid, how an output enters the state (reducers), how a
+-- router reads it (jsonpath).
+
+create function private.cursor_of(r public.mira_workflow_state) returns jsonb
+language plpgsql immutable set search_path = '' as $$
+begin
+  return case when r.straight_node is null then r.cursor
+    else jsonb_build_object('o', jsonb_build_object((r.next_seq - 1)::text,
+      jsonb_build_object('n', r.straight_node, 'f', r.last_event, 'i', r.lease_epoch))) end;
+end $$;
+comment on function private.cursor_of(public.mira_workflow_state) is
+  'The cursor of a run as it was read, spelled out where the checkpoint says it with straight_node.';
+
+create function private.with_cursor(inout r public.mira_workflow_state)
+language plpgsql immutable set search_path = '' as $$
+begin
+  r.cursor := private.cursor_of(r);
+  r.straight_node := null;
+end $$;
+comment on function private.with_cursor(public.mira_workflow_state) is
+  'A run as it was read, its cursor spelled out: how the long road begins. private.save folds it again.';
+
+create function private.output_of(r public.mira_workflow_state) returns jsonb
+language plpgsql immutable set search_path = '' as $$
+begin
+  return case when r.status = 'completed' then coalesce(r.output, r.state_data) end;
+end $$;
+comment on function private.output_of(public.mira_workflow_state) is
+  'What a completed run gives back: what its end says, else its state. Null for any other run.';
 
 -- One value into the state. Null = the value does not fit the reducer.
 create function private.reduce(p_state jsonb, p_key text, p_reducer text, p_value jsonb) returns jsonb
@@ -104,4 +132,4 @@ comment on function private.route(jsonb, jsonb, jsonb) is
 
 -- Nobody calls these but the server.
 select private.close_functions('{
-  reduce,reduce_output,pick,route}');
+  cursor_of,with_cursor,output_of,reduce,reduce_output,pick,route}');

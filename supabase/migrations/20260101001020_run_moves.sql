@@ -253,7 +253,6 @@ begin
   if r.status in ('pending', 'running', 'waiting') then
     if r.cursor -> 'o' = '{}' then
       r.status := 'completed';
-      r.output := coalesce(r.output, r.state_data);
     else
       r.status := case when jsonb_path_exists(r.cursor, '$.o.* ? (!exists(@.k) || @.k == "map" || @.k == "child")')
         then 'running' else 'waiting' end;
@@ -365,7 +364,7 @@ declare
   n private.version_nodes;
   v_items jsonb;
 begin
-  select * into strict m from private.run_maps where run_id = p_run_id and seq = p_seq;
+  select * into m from private.run_maps where run_id = p_run_id and seq = p_seq;
   with taken as (
     -- a list of keys, not a join: whatever the planner believes, no other item is looked at
     update private.run_items i set attempt = i.attempt + 1, due_at = now() + p_lease
@@ -379,6 +378,7 @@ begin
   if v_items is null then
     return null;
   end if;
+  -- if they are there, so is their run: whoever deletes it waits for them
   select * into strict r from public.mira_workflow_state where id = p_run_id;
   select * into strict n from private.version_nodes where version_id = m.version_id and key = m.node;
   r.tokens_used := r.tokens_used + m.tokens;
@@ -412,7 +412,7 @@ language sql stable set search_path = '' as $$
         where c.parent_run_id = r.id and c.parent_seq = o.key::int and c.parent_item is null) end,
       'remaining', case when o.value ->> 'k' = 'map' then (select m.remaining from private.run_maps m
         where m.run_id = r.id and m.seq = o.key::int) end)) order by o.key::int)
-  from jsonb_each(r.cursor -> 'o') o
+  from jsonb_each(private.cursor_of(r) -> 'o') o
   join private.version_nodes n on n.version_id = r.version_id and n.key = (o.value ->> 'n')::int
   where o.value ? 'k' or o.value ? 'at'
 $$;
@@ -460,7 +460,7 @@ begin
   perform private.close_ledger(r.id, r.user_id, r.status,
     (select n.node ->> 'name' from private.version_nodes n
       where n.version_id = r.version_id and (n.node ->> 'id')::uuid = r.current_node_id),
-    r.started_at, r.finished_at, case when r.status = 'completed' then r.output end,
+    r.started_at, r.finished_at, private.output_of(r),
     private.clip_text(private.redact_text(r.error ->> 'message'), 4000), r.steps_used, r.tokens_used, r.cost_micros);
 end $$;
 comment on function private.follow_status(public.mira_workflow_state) is 'private.close_ledger for a run at hand.';
@@ -531,7 +531,8 @@ begin
     started_at = r.started_at, finished_at = r.finished_at, leased_at = r.leased_at, due_at = r.due_at,
     lease_epoch = r.lease_epoch, stalls = r.stalls, status = r.status, updated_at = r.updated_at,
     current_node_id = r.current_node_id, steps_used = r.steps_used, next_seq = r.next_seq, last_event = r.last_event,
-    straight_node = r.straight_node, tokens_used = r.tokens_used, cost_micros = r.cost_micros, cursor = r.cursor, state_data = r.state_data,
+    straight_node = r.straight_node, tokens_used = r.tokens_used, cost_micros = r.cost_micros, 
+    cursor = case when r.straight_node is null then r.cursor else '{"o": {}}' end, state_data = r.state_data,
     output = r.output, error = r.error
   where s.id = r.id;
   if r.status <> p_old then
@@ -555,6 +556,7 @@ declare
   v_first jsonb;
 begin
   select * into r from public.mira_workflow_state where id = p_map.run_id for update;
+  r := private.with_cursor(r);
   if r.status in ('completed', 'failed', 'cancelled') or not r.cursor -> 'o' ? p_map.seq::text then
     return;
   end if;
@@ -598,7 +600,7 @@ declare
 begin
   if c.parent_item is not null then
     perform from public.mira_workflow_state where id = c.parent_run_id for update;
-    update private.run_items i set output = case when v_ok then c.output end, error = case when not v_ok then v_error end
+    update private.run_items i set output = case when v_ok then private.output_of(c) end, error = case when not v_ok then v_error end
       where i.run_id = c.parent_run_id and i.seq = c.parent_seq and i.idx = c.parent_item
         and i.output is null and i.error is null;
     update private.run_maps set remaining = remaining - 1, failed = failed + (not v_ok)::int,
@@ -610,6 +612,7 @@ begin
     return;
   end if;
   select * into r from public.mira_workflow_state where id = c.parent_run_id for update;
+  r := private.with_cursor(r);
   if r.status in ('completed', 'failed', 'cancelled') or not r.cursor -> 'o' ? c.parent_seq::text then
     return;
   end if;
@@ -619,7 +622,7 @@ begin
   select * into strict n from private.version_nodes
     where version_id = r.version_id and key = (r.cursor #>> array['o', c.parent_seq::text, 'n'])::int;
   if v_ok then
-    r := private.complete_step(r, n, c.parent_seq, jsonb_build_object('output', c.output));
+    r := private.complete_step(r, n, c.parent_seq, jsonb_build_object('output', private.output_of(c)));
   else
     r := private.fail_step(r, n, c.parent_seq, jsonb_build_object('error', v_error));
   end if;

@@ -42,6 +42,7 @@ begin
     return '[]';
   end if;
   v_old := r.status;
+  r := private.with_cursor(r);
   if not private.may_run(r) then
     -- back in the queue, a little later, so that it does not stand in the way of runs that may go
     update public.mira_workflow_state set due_at = now() + make_interval(secs => 0.5 + random()) where id = r.id;
@@ -112,7 +113,7 @@ begin
   if r.status in ('completed', 'failed', 'cancelled') then
     v_reply := v_reply || jsonb_strip_nulls(jsonb_build_object('error', r.error));
     if r.status = 'completed' then
-      v_reply := v_reply || jsonb_build_object('output', r.output);
+      v_reply := v_reply || jsonb_build_object('output', private.output_of(r));
     end if;
   elsif p_tasks = '[]' then
     v_reply := v_reply || jsonb_strip_nulls(jsonb_build_object('waiting', private.waiting(r), 'wake_at', r.due_at));
@@ -148,7 +149,8 @@ begin
     update public.mira_workflow_state s set lease_epoch = 1, leased_at = now(), due_at = now() + p_lease, status = 'running',
       started_at = now(), updated_at = now(), current_node_id = (t.node ->> 'id')::uuid, steps_used = 1, next_seq = 2,
       straight_node = case when s.max_tokens is null and s.max_cost_micros is null then t.key end,
-      cursor = jsonb_build_object('o', jsonb_build_object('1', jsonb_build_object('n', t.key, 'f', 1, 'i', 1)))
+      cursor = case when s.max_tokens is null and s.max_cost_micros is null then '{"o": {}}'
+        else jsonb_build_object('o', jsonb_build_object('1', jsonb_build_object('n', t.key, 'f', 1, 'i', 1))) end
     from ready t where s.id = t.id
     returning s.*, t.node, t.timeout_ms
   ), ledger as (

@@ -146,8 +146,7 @@ begin
     insert into public.mira_workflow_state (id, user_id, workflow_id, version_id, thread_id, max_steps, started_at, leased_at,
       due_at, lease_epoch, status, current_node_id, steps_used, next_seq, last_event, straight_node, cursor, state_data, input)
     select run.id, v_user, p_workflow_id, v_version, p_thread_id, 1000, now(), now(),
-      now() + p_lease, 1, 'running', v_id, 1, 2, 1, v_key,
-      concat('{"o": {"1": {"f": 1, "i": 1, "n": ', v_key, '}}}')::jsonb,
+      now() + p_lease, 1, 'running', v_id, 1, 2, 1, v_key, '{"o": {}}',
       case when jsonb_typeof(run.input) = 'object' then run.input else jsonb_build_object('input', run.input) end, run.input from run
     returning id, due_at, updated_at, state_data, input
   )

@@ -43,12 +43,9 @@ begin
     next_seq = case when n.next_is_end then s.next_seq else s.next_seq + 1 end,
     last_event = case when n.next_is_end then s.last_event + 2 else s.last_event + 1 end,
     straight_node = n.next_key,
-    cursor = case when n.next_is_end then '{"o": {}}' else concat('{"o": {"', s.next_seq, '": {"f": ', s.last_event + 1,
-      ', "i": ', p_epoch, ', "n": ', n.next_key, '}}}')::jsonb end,
     state_data = s.state_data || jsonb_build_object(n.output_key, v_output),
-    output = case when not n.next_is_end then null
-      when n.next_output is null then s.state_data || jsonb_build_object(n.output_key, v_output)
-      else private.pick(n.next_output, s.state_data || jsonb_build_object(n.output_key, v_output), s.input) end
+    output = case when n.next_output is not null then
+      private.pick(n.next_output, s.state_data || jsonb_build_object(n.output_key, v_output), s.input) end
   from private.version_nodes n
   where s.id = p_run_id and s.lease_epoch = p_epoch and s.next_seq = p_seq + 1
     and s.leased_at is not null and s.due_at > now() + p_lease / 2 and s.steps_used < s.max_steps
@@ -56,9 +53,9 @@ begin
     and (not n.next_is_end or s.parent_run_id is null)
     -- so small a column, however compressed, is far from the largest state there may be
     and pg_column_size(s.state_data) < 8192
-  returning s.user_id, s.last_event, s.steps_used, s.tokens_used, s.cost_micros, s.started_at, s.output,
+  returning s.user_id, s.last_event, s.steps_used, s.tokens_used, s.cost_micros, s.started_at, coalesce(s.output, s.state_data),
     n.key, n.type, n.name, n.tool, n.next_is_end,
-    case when n.next_is_end then concat('{"run_id":"', p_run_id, '","status":"completed","accepted":true,"tasks":[],"output":', s.output, '}')
+    case when n.next_is_end then concat('{"run_id":"', p_run_id, '","status":"completed","accepted":true,"tasks":[],"output":', coalesce(s.output, s.state_data), '}')
     else concat('{"run_id":"', p_run_id, '","status":"running","accepted":true,"tasks":[{"run_id":"', p_run_id, '","seq":', p_seq + 1,
       ',"epoch":', p_epoch, ',"attempt":1,"key":"', p_run_id, ':', p_seq + 1, '","user_id":"', s.user_id,
       '","workflow_id":', coalesce(to_json(s.workflow_id), 'null'), ',"thread_id":', coalesce(to_json(s.thread_id), 'null'),
@@ -115,12 +112,9 @@ begin
       next_seq = case when n.next_is_end then s.next_seq else s.next_seq + 1 end,
       last_event = case when n.next_is_end then s.last_event + 2 else s.last_event + 1 end,
       straight_node = n.next_key,
-      cursor = case when n.next_is_end then '{"o": {}}' else concat('{"o": {"', s.next_seq, '": {"f": ', s.last_event + 1,
-        ', "i": ', s.lease_epoch, ', "n": ', n.next_key, '}}}')::jsonb end,
       state_data = s.state_data || jsonb_build_object(n.output_key, x.outcome -> 'output'),
-      output = case when not n.next_is_end then null
-        when n.next_output is null then s.state_data || jsonb_build_object(n.output_key, x.outcome -> 'output')
-        else private.pick(n.next_output, s.state_data || jsonb_build_object(n.output_key, x.outcome -> 'output'), s.input) end
+      output = case when n.next_output is not null then
+        private.pick(n.next_output, s.state_data || jsonb_build_object(n.output_key, x.outcome -> 'output'), s.input) end
     -- in the order of run ids, so that two batches cannot wait for one another
     from (select * from rows from (jsonb_to_recordset(p_steps) as (run_id uuid, epoch int, seq int, outcome jsonb))
         with ordinality as t(run_id, epoch, seq, outcome, ord) order by run_id) x, private.version_nodes n
@@ -131,7 +125,7 @@ begin
       and pg_column_size(s.state_data) < 8192 and pg_column_size(x.outcome) < 1048576
       and x.outcome ? 'output' and not x.outcome ?| '{error,call,usage,messages,logs,tools,log}'
     returning x.ord, x.seq, x.outcome, s.id, s.user_id, s.workflow_id, s.thread_id, s.lease_epoch, s.last_event, s.steps_used,
-      s.max_steps, s.tokens_used, s.cost_micros, s.started_at, s.due_at, s.state_data, s.input, s.output,
+      s.max_steps, s.tokens_used, s.cost_micros, s.started_at, s.due_at, s.state_data, s.input, coalesce(s.output, s.state_data) as output,
       n.key, n.type, n.name, n.tool, n.next_is_end, n.next_node, now() + n.next_timeout as deadline_at,
       s.last_event - n.next_is_end::int as event, greatest((x.outcome ->> 'duration_ms')::numeric, 0)::int as ms
   ), event as (
@@ -200,6 +194,7 @@ begin
     return private.refusal(r.id, r.status, 'stale_epoch');
   end if;
   v_old := r.status;
+  r := private.with_cursor(r);
   v_entry := r.cursor -> 'o' -> p_seq::text;
   if v_entry is null or v_entry ? 'k' or (v_entry ->> 'i')::int is distinct from p_epoch then
     if p_seq >= r.next_seq then
@@ -351,12 +346,12 @@ begin
     select * into r from public.mira_workflow_state where id = p_run_id;
   end if;
   select * into m from private.run_maps where run_id = p_run_id and seq = p_seq;
-  if m.run_id is null or r.id is null then
+  select * into n from private.version_nodes where version_id = m.version_id and key = m.node;
+  if n.key is null or r.id is null then
     return private.refusal(p_run_id, r.status, 'run_not_found');
   elsif not m.is_open then
     return private.refusal(p_run_id, r.status, case when r.status in ('completed', 'failed', 'cancelled') then 'run_finished' else 'stale_step' end);
   end if;
-  select * into strict n from private.version_nodes where version_id = m.version_id and key = m.node;
   v_retry := coalesce(n.node #> '{config,each,config,retry}', n.node #> '{config,retry}', '{}');
   v_type := n.node #>> '{config,each,type}';
   -- an item counts once, from the attempt that still holds it; a failure with attempts left goes back
@@ -398,7 +393,7 @@ begin
       left((n.node ->> 'name') || ' ' || (x ->> 'idx'), 200),
       private.keep_json(x -> 'arguments'), private.keep_json(x -> 'output'),
       private.clip_text(private.redact_text(x #>> '{error,message}'), 4096), now(), now()
-    from jsonb_array_elements(p_results) x where x ? 'arguments' or x ? 'error';
+    from jsonb_array_elements(p_results) x where (x ? 'arguments' or x ? 'error') and (x ->> 'idx')::int = any (v_put);
   end if;
   if v_tokens <> 0 or v_cost <> 0 then
     perform private.spend(r.user_id, v_tokens, v_cost);
@@ -420,6 +415,7 @@ begin
   if v_over then
     if r.status not in ('completed', 'failed', 'cancelled') then
       v_out := r.status;
+      r := private.with_cursor(r);
       r.tokens_used := r.tokens_used + m.tokens;
       r.cost_micros := r.cost_micros + m.cost_micros;
       r := private.fail_run(r, 'budget_exceeded', 'The run spent more than its budget.', n.node ->> 'name', p_seq);
@@ -490,6 +486,7 @@ begin
       continue;
     end if;
     v_old := r.status;
+    r := private.with_cursor(r);
     r := private.wake(r);
     v_more := '[]';
     if r.status not in ('failed', 'completed') then
@@ -523,7 +520,8 @@ begin
         and i.idx = any (array(select (held ->> 'idx')::int from jsonb_array_elements(x -> 'items') held))
         and i.attempt = t.attempt and i.due_at is not null;
     else
-      update public.mira_workflow_state s set due_at = now(), leased_at = null, lease_epoch = lease_epoch + 1
+      update public.mira_workflow_state s set due_at = now(), leased_at = null, lease_epoch = lease_epoch + 1,
+        cursor = private.cursor_of(s), straight_node = null
       where s.id = (x ->> 'run_id')::uuid and s.lease_epoch = (x ->> 'epoch')::int
         and s.status in ('running', 'waiting');
     end if;

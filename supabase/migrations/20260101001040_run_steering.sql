@@ -11,6 +11,7 @@ begin
   if not found then
     raise exception using errcode = 'PT404', message = 'run_not_found', detail = 'There is no such run of yours.';
   end if;
+  r := private.with_cursor(r);
   return r;
 end $$;
 comment on function private.lock_run(uuid, uuid) is 'The run, locked. Errors: PT404 run_not_found.';
@@ -25,6 +26,7 @@ begin
     v_tasks := private.claim_run(p_run_id, private.lease(p_lease_ms));
   end if;
   select * into strict r from public.mira_workflow_state where id = p_run_id;
+  r := private.with_cursor(r);
   if p_lease_ms > 0 and r.status in ('completed', 'failed', 'cancelled') and v_tasks = '[]' then
     v_tasks := private.tasks_around(r, private.lease(p_lease_ms));
   end if;
@@ -147,6 +149,7 @@ begin
         select * into r from public.mira_workflow_state where id = v_id for update skip locked;
       end if;
       continue when not found or r.status in ('completed', 'failed', 'cancelled');
+      r := private.with_cursor(r);
       v_old := r.status;
       r.status := 'cancelled';
       r.error := jsonb_build_object('code', 'cancelled', 'message', coalesce(private.clip_text(p_reason, 1000), 'Cancelled.'));
@@ -180,6 +183,7 @@ begin
   if not found then
     raise exception using errcode = 'PT404', message = 'run_not_found', detail = 'There is no such run of yours.';
   end if;
+  o.cursor := private.cursor_of(o);
   -- the moment: just before the step was recorded, or now if it is still open
   select event into v_event from private.run_steps
     where run_id = o.id and seq = p_seq and kind in ('step', 'failed') order by event limit 1;

@@ -25,7 +25,7 @@ begin
     'budget_left', v_left, 'last_event', r.last_event,
     'created_at', r.created_at, 'started_at', r.started_at, 'finished_at', r.finished_at)
     || jsonb_strip_nulls(jsonb_build_object('error', r.error, 'parent_run_id', r.parent_run_id, 'due_at', r.due_at))
-    || case when r.status = 'completed' then jsonb_build_object('output', r.output) else '{}' end;
+    || case when r.status = 'completed' then jsonb_build_object('output', private.output_of(r)) else '{}' end;
 end $$;
 comment on function private.read_run(uuid, uuid) is 'A run as its owner sees it: status, state, steps, spend, what it waits for. Errors: PT404 run_not_found.';
 
@@ -69,7 +69,7 @@ begin
       union all
       select jsonb_build_object('id', r.last_event, 'event', 'end', 'at', r.finished_at,
         'data', jsonb_strip_nulls(jsonb_build_object('run_id', r.id, 'status', r.status, 'error', r.error))
-          || case when r.status = 'completed' then jsonb_build_object('output', r.output) else '{}' end)
+          || case when r.status = 'completed' then jsonb_build_object('output', private.output_of(r)) else '{}' end)
       where v_done and p_after < r.last_event
     ) z order by (value ->> 'id')::int limit v_limit) e;
   return jsonb_build_object('status', r.status, 'last_event', r.last_event, 'events', v_events,
@@ -97,7 +97,7 @@ begin
         select vn.node ->> 'id' as id, count(*) as n from private.run_steps s
         join private.version_nodes vn on vn.version_id = r.version_id and vn.key = s.node
         where s.run_id = r.id and s.kind in ('step', 'failed') group by 1) t), '{}'),
-      'active', coalesce((select jsonb_agg(distinct vn.node -> 'id') from jsonb_each(r.cursor -> 'o') o
+      'active', coalesce((select jsonb_agg(distinct vn.node -> 'id') from jsonb_each(private.cursor_of(r) -> 'o') o
         join private.version_nodes vn on vn.version_id = r.version_id and vn.key = (o.value ->> 'n')::int), '[]'));
   end if;
   select * into w from public.mira_workflows where id = p_workflow_id and (p_user_id is null or user_id = p_user_id);

@@ -91,6 +91,8 @@ export async function readLists(db: SqlExecutor): Promise<List[]> {
       });
     };
     for (const { keys, is_time, is_name, nulls_last } of indexes) {
+      // a list of one task may have the task before the owner: both are given
+      if (keys[1] === owner && is_name[0] && is_time[2]) add(keys[2]!, keys[0]!, nulls_last[2]);
       if (keys[0] !== owner) continue;
       if (is_time[1]) add(keys[1]!, null, nulls_last[1]);
       else if (is_name[1] && is_time[2]) add(keys[2]!, keys[1]!, nulls_last[2]);

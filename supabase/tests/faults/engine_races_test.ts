@@ -21,7 +21,7 @@ interface Reply {
 
 const native = Deno.env.get("MIRA_TEST_DB_URL") !== undefined;
 const user = crypto.randomUUID();
-const child = crypto.randomUUID();
+let child: string;
 let database: TestDatabase;
 let sql: postgres.Sql;
 
@@ -39,13 +39,7 @@ if (native) {
     await sql`insert into auth.users (id, email) values (${user}, 'race@example.com')`;
     await sql`insert into public.mira_tool_definitions (name, schema, function_path)
       values ('echo', '{"type":"object"}', 'internal:echo') on conflict do nothing`;
-    await sql`insert into public.mira_workflows (id, user_id, name) values (${child}, ${user}, 'child')`;
-    const [a, b] = [crypto.randomUUID(), crypto.randomUUID()];
-    await sql`insert into public.mira_workflow_nodes (id, workflow_id, type, name, config) values
-      (${a}, ${child}, 'start', 'start', '{}'), (${b}, ${child}, 'tool', 't', '{"tool":"echo"}')`;
-    await sql`insert into public.mira_workflow_edges (workflow_id, source_node_id, target_node_id)
-      values (${child}, ${a}, ${b})`;
-    await sql`update public.mira_workflows set is_active = true`;
+    child = await activeWorkflow(user);
   });
   Deno.test.afterAll(async () => {
     await sql.end();
@@ -57,6 +51,18 @@ const tool = (name: string) => ({ name, type: "tool", config: { tool: "echo" } }
 const edge = (source: string, target: string) => ({ source, target });
 const ends = [{ name: "start", type: "start" }, { name: "end", type: "end" }];
 
+/** An active workflow of one tool, and nothing that keeps its runs off the straight road. */
+async function activeWorkflow(owner: string): Promise<string> {
+  const id = crypto.randomUUID();
+  await sql`insert into public.mira_workflows (id, user_id, name) values (${id}, ${owner}, 'child')`;
+  const [a, b] = [crypto.randomUUID(), crypto.randomUUID()];
+  await sql`insert into public.mira_workflow_nodes (id, workflow_id, type, name, config) values
+    (${a}, ${id}, 'start', 'start', '{}'), (${b}, ${id}, 'tool', 't', '{"tool":"echo"}')`;
+  await sql`insert into public.mira_workflow_edges (workflow_id, source_node_id, target_node_id)
+    values (${id}, ${a}, ${b})`;
+  await sql`update public.mira_workflows set is_active = true where id = ${id}`;
+  return id;
+}
 async function start(nodes: unknown[], edges: unknown[], lease = 60_000): Promise<Reply> {
   const graph = { nodes: [...ends, ...nodes], edges };
   const [row] = await sql`select public.mira_start_run(${user},
@@ -356,3 +362,95 @@ race("a cancel meets the last elements of maps: no deadlock, nothing left open",
     where run_id = any(${ids}::uuid[]) and is_open`;
   equal(open!.n, 0);
 });
+
+race(
+  "an account is deleted while its runs, its items and its agents are at work: nothing of it is left",
+  async () => {
+    const fan = { name: "m", type: "map", config: { items: "$.list", batch: 5, each: tool("x") } };
+    const allowed = new Set(["23503", "PT404"]);
+    const tolerated = async (work: () => Promise<unknown>) => {
+      try {
+        await work();
+      } catch (error) {
+        const { code, message } = error as { code?: string; message: string };
+        ok(allowed.has(code ?? ""), `${code} ${message}`);
+      }
+    };
+    for (let round = 0; round < 25; round++) {
+      const leaver = crypto.randomUUID();
+      await sql`insert into auth.users (id, email) values (${leaver}, ${`${leaver}@example.com`})`;
+      const begin = async (nodes: unknown[], edges: unknown[], input: unknown) => {
+        const [row] = await sql`select public.mira_start_run(${leaver}, p_workflow => ${
+          sql.json({ nodes: [...ends, ...nodes], edges } as never)
+        }, p_input => ${sql.json(input as never)}, p_lease_ms => 60000) as reply`;
+        return row!.reply as Reply;
+      };
+      const chain = [edge("start", "a"), edge("a", "b"), edge("b", "c"), edge("c", "end")];
+      const runs = await Promise.all(
+        [1, 2, 3].map(() => begin(["a", "b", "c"].map(tool), chain, {})),
+      );
+      const list = Array.from({ length: 40 }, (_, i) => i);
+      const map = await begin([fan], [edge("start", "m"), edge("m", "end")], { list });
+      type ItemTask = Task & { items?: { idx: number; attempt: number }[] };
+      const items = async (task: ItemTask | undefined): Promise<void> => {
+        if (task?.items === undefined) return;
+        const results = task.items.map(({ idx, attempt }) => ({
+          idx,
+          attempt,
+          output: idx,
+          arguments: {},
+          logs: [{ message: "item" }],
+        }));
+        const [row] = await sql`select public.mira_advance_items(${task.run_id},
+          ${task.seq}, ${sql.json(results)}) as reply`;
+        return await items(row!.reply.tasks[0]);
+      };
+      const outside = async () => {
+        for (let i = 0; i < 10; i++) {
+          const task = crypto.randomUUID();
+          await sql`select public.insert_execution_logs(${
+            sql.json([{ task_id: runs[0]!.run_id, message: "x" }, { task_id: task, message: "y" }])
+          }, ${leaver})`;
+          await sql`select public.insert_task_history('t', ${task}, p_user_id => ${leaver})`;
+          await sql`select public.start_tool_execution('t', p_run_id => ${map.run_id}, p_user_id => ${leaver})`;
+        }
+      };
+      const workflow = await activeWorkflow(leaver);
+      const straight = async () => {
+        for (let i = 0; i < 20; i++) {
+          const [row] = await sql`select public.mira_start_run(${leaver}, ${workflow},
+            p_lease_ms => 60000) as reply`;
+          await drive(row!.reply.tasks);
+        }
+      };
+      await Promise.all([
+        ...runs.map((run) => tolerated(() => drive(run.tasks))),
+        tolerated(() => items(map.tasks[0])),
+        tolerated(outside),
+        tolerated(straight),
+        new Promise((resolve) => setTimeout(resolve, Math.random() * 40)).then(() =>
+          sql`delete from auth.users where id = ${leaver}`
+        ),
+      ]);
+      const [left] = await sql`select
+        (select count(*) from public.execution_logs where user_id = ${leaver})::int as logs,
+        (select count(*) from public.task_history where user_id = ${leaver})::int as tasks,
+        (select count(*) from public.tool_executions where user_id = ${leaver})::int as tools,
+        (select count(*) from public.workflow_executions where user_id = ${leaver})::int as ledger,
+        (select count(*) from public.mira_workflow_state where user_id = ${leaver})::int as runs,
+        (select count(*) from private.run_steps s where not exists (
+          select from public.mira_workflow_state r where r.id = s.run_id))::int as steps,
+        (select count(*) from private.run_items i where not exists (
+          select from public.mira_workflow_state r where r.id = i.run_id))::int as items`;
+      deepEqual({ ...left }, {
+        logs: 0,
+        tasks: 0,
+        tools: 0,
+        ledger: 0,
+        runs: 0,
+        steps: 0,
+        items: 0,
+      });
+    }
+  },
+);

@@ -66,12 +66,18 @@ export async function tableShapes(db: SqlExecutor): Promise<Map<string, TableSha
 
 const ACCOUNTS = new Set(["auth.users", "public.profiles"]);
 
-/** The column that names the account a row belongs to; undefined when only its parent tells. */
+/**
+ * The column that names the account a row belongs to; undefined when only its parent tells. What
+ * people see of every step of a run names it without a foreign key.
+ */
 export function ownerColumn(shape: TableShape): string | undefined {
   const named = shape.foreignKeys.filter((key) => ACCOUNTS.has(key.to) && key.columns.length === 1)
     .map((key) => key.columns[0]!);
+  const unkeyed = shape.name.startsWith("public.")
+    ? shape.columns.find((column) => column.name === "user_id" && column.isRequired)
+    : undefined;
   return named.find((column) => column === "user_id") ?? named.find((column) => column === "id") ??
-    named[0];
+    named[0] ?? unkeyed?.name;
 }
 
 /** The foreign key to the row's parent, for tables without an owner of their own. */

@@ -1,6 +1,6 @@
 begin;
 \ir setup.psql
-select plan(27);
+select plan(28);
 
 create function pg_temp.mapper(p_more jsonb default '{}') returns jsonb language sql as $$ select pg_temp.graph(
   jsonb_build_object('start', '["start"]'::jsonb, 'm', jsonb_build_array('map', '{"items":"$.list","each":{"type":"tool","config":{"tool":"echo"}},"batch":10}'::jsonb || p_more),
@@ -65,7 +65,8 @@ insert into run select 'sub', (x ->> 'run_id')::uuid, x from pg_temp.start(pg_te
 select is(reply #> '{tasks,0,input}', '{"n":4}', 'a sub-workflow starts in its parent''s call') from run;
 select isnt(reply #>> '{tasks,0,run_id}', id::text, 'as a run of its own') from run;
 select is(pg_temp.done((reply #>> '{tasks,0,run_id}')::uuid, 1, '"child"') ->> 'status', 'completed', 'when it ends') from run;
-select is((select output from public.mira_workflow_state s where s.id = run.id), '{"n":4,"s":"child"}', 'its parent goes on') from run;
+select is(public.mira_read_run(null, id) -> 'output', '{"n":4,"s":"child"}', 'its parent goes on') from run;
+select is((select results from public.workflow_executions e where e.id = run.id), '{"n":4,"s":"child"}', 'and gives back its state where its end says nothing else') from run;
 delete from run;
 insert into run select 'subs', (x ->> 'run_id')::uuid, x from pg_temp.start(pg_temp.graph(
   '{"start":["start"],"m":["map",{"items":"$.list","each":{"type":"subworkflow","config":{"workflow_id":"c0000000-0000-4000-8000-000000000009","input":{"n":"$.item"}}}}],"end":["end",{"output":"$.m"}]}', 'start>m m>end'), '{"list":[7,8]}') x;
