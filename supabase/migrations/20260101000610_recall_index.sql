@@ -75,16 +75,16 @@ comment on function private.recall_contexts(jsonb, jsonb) is
 create function private.recall_facets(p_contexts jsonb) returns bigint
 language plpgsql immutable set search_path = '' as $$
 begin
-  -- texts only: jsonb compares numbers by value, so 1 and 1.0 match but read differently
+  -- texts only: an array or object asked for may be contained in another one
   return (
-    select coalesce(pg_catalog.bit_or((1::bigint << (h.hash & 63)::int) | (1::bigint << ((h.hash >> 6) & 63)::int)), 0)
+    select coalesce(pg_catalog.bit_or((1::bigint << (h.hash & 63)) | (1::bigint << ((h.hash >> 6) & 63))), 0)
     from (
-      select pg_catalog.hashtextextended(c.value ->> k.name, k.kind) as hash
+      select pg_catalog.jsonb_hash(c.value -> k.name) # k.kind as hash
       from pg_catalog.jsonb_array_elements(p_contexts) c
       cross join (values ('directory', 1), ('project_type', 2), ('branch', 3)) k (name, kind)
       where pg_catalog.jsonb_typeof(c.value -> k.name) = 'string'
       union all
-      select pg_catalog.hashtextextended(f.value #>> '{}', 4)
+      select pg_catalog.jsonb_hash(f.value) # 4
       from pg_catalog.jsonb_array_elements(p_contexts) c
       cross join lateral pg_catalog.jsonb_array_elements(
         case pg_catalog.jsonb_typeof(c.value -> 'files_touched') when 'array' then c.value -> 'files_touched' end) f
@@ -138,11 +138,50 @@ begin
 end $$;
 comment on function private.action_sequence(jsonb) is 'The names of the first 64 actions, in order.';
 
--- before a row is stored: a vector must be one, and a changed text has lost its vector
+create function private.check_pattern(p_trigger text, p_context jsonb, p_actions jsonb, p_final_outcome text) returns void
+language plpgsql immutable set search_path = '' as $$
+begin
+  if coalesce(pg_catalog.length(p_trigger), 0) not between 1 and 8000 then
+    raise exception using errcode = 'PT422', message = 'trigger_invalid',
+      detail = 'The trigger is a text of 1 to 8000 characters.';
+  end if;
+  if p_final_outcome is null or p_final_outcome not in ('success', 'partial', 'failed') then
+    raise exception using errcode = 'PT422', message = 'outcome_invalid',
+      detail = 'The outcome is success, partial or failed.';
+  end if;
+  if p_context is null or pg_catalog.jsonb_typeof(p_context) <> 'object' or pg_catalog.pg_column_size(p_context) > 16384 then
+    raise exception using errcode = 'PT422', message = 'context_invalid',
+      detail = 'The context is a JSON object of at most 16 KiB.';
+  end if;
+  if p_actions is null or pg_catalog.jsonb_typeof(p_actions) <> 'array' or pg_catalog.pg_column_size(p_actions) > 131072 then
+    raise exception using errcode = 'PT422', message = 'actions_invalid',
+      detail = 'The actions are a JSON array of at most 128 KiB.';
+  end if;
+end $$;
+comment on function private.check_pattern(text, jsonb, jsonb, text) is
+  'A clear error when a pattern''s trigger, outcome, context or actions are not what they may be.';
+
+-- before a row is stored: its values are within their limits, a vector is one, and a changed text has
+-- lost its vector
 create function private.prepare_behavior_pattern() returns trigger
 language plpgsql security definer set search_path = '' as $$
 begin
-  if tg_op = 'UPDATE' and new.trigger is distinct from old.trigger and coalesce(
+  -- in one expression, because each is prepared anew in every transaction; which limit it was is asked after
+  if not (pg_catalog.length(new.trigger) between 1 and 8000
+    and new.final_outcome in ('success', 'partial', 'failed')
+    and pg_catalog.jsonb_typeof(new.context) = 'object' and pg_catalog.pg_column_size(new.context) <= 16384
+    and pg_catalog.jsonb_typeof(new.actions) = 'array' and pg_catalog.pg_column_size(new.actions) <= 131072
+    and new.confidence between 0 and 1 and pg_catalog.cardinality(new.aliases) <= 20
+    and least(new.success_count, new.partial_count, new.failure_count) >= 0) then
+    perform private.check_pattern(new.trigger, new.context, new.actions, new.final_outcome);
+    raise exception using errcode = 'PT422', message = 'evidence_invalid',
+      detail = 'Confidence is between 0 and 1, counts are not negative, and there are at most 20 aliases.';
+  end if;
+  if tg_op = 'INSERT' then
+    if (new.trigger_embedding is null) = (new.embedding_model is null) then
+      return new; -- index_new_patterns checks the vector, a statement at a time
+    end if;
+  elsif new.trigger is distinct from old.trigger and coalesce(
     new.trigger_embedding operator(extensions.=) old.trigger_embedding,
     old.trigger_embedding is null and new.trigger_embedding is null) then
     new.trigger_embedding := null;
@@ -156,7 +195,7 @@ begin
   return new;
 end $$;
 comment on function private.prepare_behavior_pattern() is
-  'Trigger: checks the vector, names its model, drops it when the text changed.';
+  'Trigger: keeps the limits, checks the vector, names its model, drops it when the text changed.';
 
 create function private.prepare_memory() returns trigger
 language plpgsql security definer set search_path = '' as $$
@@ -195,39 +234,32 @@ revoke all on private.recall_sources from public, anon, authenticated, service_r
 create function private.index_new_patterns() returns trigger
 language plpgsql security definer set search_path = '' as $$
 begin
-  -- as index_recall_row does, for a whole statement at once; spelled out, because every call of a
-  -- function costs more here than its work
+  -- As index_recall_row does, for a whole statement at once; spelled out, because every call of a
+  -- function costs more here than its work, and briefly, because preparing the expressions costs more
+  -- than evaluating them. A value that is no text sets bits nobody asks for.
   insert into private.recall_vectors (user_id, model_id, source, source_id, code, facets, contexts, words, e)
   select n.user_id,
     coalesce((select m.id from private.embedding_models m where m.name = n.embedding_model),
       private.embedding_model_id(n.embedding_model)),
     1, n.id, extensions.binary_quantize(n.trigger_embedding)::bit(1536),
-    case
-      when n.context = '{}'::jsonb and n.other_contexts = '[]'::jsonb then 0
-      when n.other_contexts = '[]'::jsonb and not n.context ?| '{files,files_touched}'
-      then coalesce((1::bigint << (h.directory & 63)::int) | (1::bigint << ((h.directory >> 6) & 63)::int), 0)
-        | coalesce((1::bigint << (h.project & 63)::int) | (1::bigint << ((h.project >> 6) & 63)::int), 0)
-        | coalesce((1::bigint << (h.branch & 63)::int) | (1::bigint << ((h.branch >> 6) & 63)::int), 0)
+    case when n.is_plain then
+      coalesce((1::bigint << (n.directory & 63)) | (1::bigint << ((n.directory >> 6) & 63)), 0)
+        | coalesce((1::bigint << (n.project & 63)) | (1::bigint << ((n.project >> 6) & 63)), 0)
+        | coalesce((1::bigint << (n.branch & 63)) | (1::bigint << ((n.branch >> 6) & 63)), 0)
       else private.recall_facets(private.recall_contexts(n.context, n.other_contexts)) end,
-    case
-      when n.context = '{}'::jsonb and n.other_contexts = '[]'::jsonb then null
-      when n.other_contexts = '[]'::jsonb and not n.context ? 'files' then pg_catalog.jsonb_build_array(n.context)
+    case when n.is_plain then nullif(pg_catalog.jsonb_build_array(n.context), '[{}]'::jsonb)
       else private.recall_contexts(n.context, n.other_contexts) end,
     array(select pg_catalog.hashtextextended(w, pg_catalog.uuid_hash_extended(n.user_id, 0))
       from pg_catalog.unnest(pg_catalog.tsvector_to_array(
         pg_catalog.to_tsvector('pg_catalog.simple', pg_catalog.left(n.trigger, 4000)))) w),
-    extensions.l2_normalize(case when extensions.vector_norm(n.trigger_embedding) = 0
-      then private.checked_embedding(n.trigger_embedding) else n.trigger_embedding end)::extensions.halfvec(1536)
-  from new_rows n
-  cross join lateral (
-    select
-      pg_catalog.hashtextextended(case pg_catalog.jsonb_typeof(n.context -> 'directory')
-        when 'string' then n.context ->> 'directory' end, 1) as directory,
-      pg_catalog.hashtextextended(case pg_catalog.jsonb_typeof(n.context -> 'project_type')
-        when 'string' then n.context ->> 'project_type' end, 2) as project,
-      pg_catalog.hashtextextended(case pg_catalog.jsonb_typeof(n.context -> 'branch')
-        when 'string' then n.context ->> 'branch' end, 3) as branch) h
-  where n.trigger_embedding is not null;
+    (case when abs(extensions.vector_norm(n.trigger_embedding) - 1) < 0.001 then n.trigger_embedding
+      else extensions.l2_normalize(private.checked_embedding(n.trigger_embedding)) end)::extensions.halfvec(1536)
+  from (
+    select r.id, r.user_id, r.trigger, r.trigger_embedding, r.embedding_model, r.context, r.other_contexts,
+      r.other_contexts = '[]'::jsonb and not r.context ?| '{files,files_touched}' as is_plain,
+      pg_catalog.jsonb_hash(r.context -> 'directory') # 1 as directory,
+      pg_catalog.jsonb_hash(r.context -> 'project_type') # 2 as project, pg_catalog.jsonb_hash(r.context -> 'branch') # 3 as branch
+    from new_rows r where r.trigger_embedding is not null offset 0) n;
   return null;
 end $$;
 comment on function private.index_new_patterns() is 'Trigger: puts inserted patterns into the search index, one statement at a time.';
@@ -321,11 +353,12 @@ comment on function public.update_behavior_pattern_timestamp() is
 
 create trigger behavior_patterns_updated_at before update on public.behavior_patterns
   for each row when (new.updated_at is distinct from now()) execute function public.update_behavior_pattern_timestamp();
--- only where the model has to be filled in; index_new_patterns checks the rest a statement at a time
 create trigger behavior_patterns_prepare_insert before insert on public.behavior_patterns
-  for each row when ((new.trigger_embedding is null) <> (new.embedding_model is null)) execute function private.prepare_behavior_pattern();
+  for each row execute function private.prepare_behavior_pattern();
+-- not of use_count, which moves most: a count of uses costs nothing here
 create trigger behavior_patterns_prepare_update
-  before update of trigger, trigger_embedding, embedding_model on public.behavior_patterns
+  before update of trigger, trigger_embedding, embedding_model, context, actions, final_outcome, confidence, aliases,
+    success_count, partial_count, failure_count on public.behavior_patterns
   for each row execute function private.prepare_behavior_pattern();
 create trigger behavior_patterns_index_insert after insert on public.behavior_patterns
   referencing new table as new_rows for each statement execute function private.index_new_patterns();
@@ -360,6 +393,6 @@ create policy recall_vectors_all_server on private.recall_vectors for all to ser
 create policy recall_receipts_all_server on private.recall_receipts for all to service_role using (true) with check (true);
 
 select private.open_to_server('{
-  recall_contexts,recall_facets,recall_words,memory_procedure,action_sequence,prepare_behavior_pattern,
+  recall_contexts,recall_facets,recall_words,memory_procedure,action_sequence,check_pattern,prepare_behavior_pattern,
   prepare_memory,index_new_patterns,index_new_memories,index_recall_row,reindex_pattern,reindex_memory,
   unindex_recall_rows,update_behavior_pattern_timestamp}');

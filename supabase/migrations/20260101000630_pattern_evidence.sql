@@ -198,22 +198,7 @@ declare
   v_twin uuid;
   v_merged boolean;
 begin
-  if v_trigger is null or length(v_trigger) not between 1 and 8000 then
-    raise exception using errcode = 'PT422', message = 'trigger_invalid',
-      detail = 'The trigger is a text of 1 to 8000 characters.';
-  end if;
-  if private.outcome_value(p_final_outcome) is null then
-    raise exception using errcode = 'PT422', message = 'outcome_invalid',
-      detail = 'The outcome is success, partial or failed.';
-  end if;
-  if jsonb_typeof(v_context) <> 'object' or pg_column_size(v_context) > 16384 then
-    raise exception using errcode = 'PT422', message = 'context_invalid',
-      detail = 'The context is a JSON object of at most 16 KiB.';
-  end if;
-  if jsonb_typeof(v_actions) <> 'array' or pg_column_size(v_actions) > 131072 then
-    raise exception using errcode = 'PT422', message = 'actions_invalid',
-      detail = 'The actions are a JSON array of at most 128 KiB.';
-  end if;
+  perform private.check_pattern(v_trigger, v_context, v_actions, p_final_outcome);
   v_tools := private.action_sequence(v_actions);
 
   -- same user, one at a time: of many who record the same thing at once, one inserts and the rest merge
@@ -238,7 +223,7 @@ begin
 
   select p.id into v_twin from public.behavior_patterns p
   where p.user_id = v_user
-    and md5(lower(p.trigger)) = md5(lower(v_trigger))
+    and hashtextextended(lower(p.trigger), 0) = hashtextextended(lower(v_trigger), 0) and lower(p.trigger) = lower(v_trigger)
     and private.sequence_similarity(private.action_sequence(p.actions), v_tools) >= 0.8
   order by p.created_at limit 1;
   if v_twin is null and v_embedding is not null then

@@ -26,8 +26,8 @@ async function ciphertext(rows: RowMaker, owner: string): Promise<string> {
 }
 
 /**
- * Values that only their domain can compose: the vault refuses whatever is not its own envelope, and
- * what belongs to a run without a foreign key has the run's id.
+ * Values that only their domain can compose: the vault refuses whatever is not its own envelope, what
+ * belongs to a run without a foreign key has the run's id, and a pattern's outcomes are a trigger's.
  */
 const COMPOSED: Record<string, (rows: RowMaker, owner: string) => Promise<Row>> = {
   "private.vault_data_keys": () =>
@@ -48,6 +48,7 @@ const COMPOSED: Record<string, (rows: RowMaker, owner: string) => Promise<Row>> 
     encrypted_key: await ciphertext(rows, owner),
     key_hash: `h1.${base64url(43)}`,
   }),
+  "public.behavior_patterns": () => Promise.resolve({ final_outcome: "success" }),
 };
 
 /**
