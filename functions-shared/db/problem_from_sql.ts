@@ -48,8 +48,7 @@ export function problemFromSql(error: SqlError): Problem {
   if (/^(22|23)/.test(state)) {
     return new Problem(422, "invalid_value", "A value does not fit its rule.", { cause });
   }
-  // the embedded Data API gives a cancelled statement no code of its own
-  if (state === "57014" || error.message.includes("canceling statement")) {
+  if (state === "57014") {
     return new Problem(503, "database_timeout", "The database took too long.", { ...RETRY, cause });
   }
   if (

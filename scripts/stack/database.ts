@@ -13,6 +13,7 @@ import postgres from "postgres";
 import { pgliteExecutor, postgresExecutor, type SqlExecutor } from "../db/executor.ts";
 import { delay } from "./delay.ts";
 import { Exclusive } from "./exclusive.ts";
+import { answerAsPostgrest } from "./statement_errors.ts";
 
 /** Extensions that Supabase offers and Mira uses, in PGlite's builds. */
 export const PGLITE_EXTENSIONS = { vector, pgcrypto, uuid_ossp, pg_trgm, btree_gin, pgtap };
@@ -50,6 +51,7 @@ export async function openPglite(dataDir?: string, template?: Blob): Promise<Sta
   const driver = connection.driver;
   await driver.waitReady;
   keepGrants(connection);
+  answerAsPostgrest(connection);
   const lock = new Exclusive();
   // deno-lint-ignore no-explicit-any
   const direct = pgliteExecutor(driver as any);
@@ -82,6 +84,7 @@ export async function openPostgres(url: string): Promise<StackDatabase> {
     postgresOptions: { types: { json: jsonAsGiven(114), jsonb: jsonAsGiven(3802) } },
   });
   keepGrants(connection);
+  answerAsPostgrest(connection);
   return {
     connection,
     sql: postgresExecutor(client),

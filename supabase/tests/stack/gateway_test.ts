@@ -126,3 +126,20 @@ Deno.test("the schedule carries runs on without anybody asking", async () => {
     await ticking.close();
   }
 });
+
+Deno.test("a statement that fails has PostgREST's status and code, and its values are in no log", async () => {
+  const ada = await stack.newUser();
+  const canary = `canary-${crypto.randomUUID()}`;
+  const broken = await ada.client.from("mira_workflows").insert({
+    name: canary.padEnd(300, "."),
+    description: canary,
+  });
+  deepEqual([broken.status, broken.error?.code], [400, "23514"]);
+  const odd = await ada.client.from("mira_workflows").select("id")
+    .eq("id", `sk-${canary.replaceAll("-", "")}`);
+  deepEqual([odd.status, odd.error?.code], [400, "22P02"]);
+  const refused = await stack.service.rpc("mira_start_run", { p_user_id: ada.id });
+  deepEqual(refused.status, 422, "and what our own functions raise");
+  ok(stack.output().includes("Data API: 23514 new row for relation"), stack.output());
+  ok(!/canary/.test(stack.output()), stack.output());
+});
