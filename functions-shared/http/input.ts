@@ -5,6 +5,7 @@ import type { MiraContext } from "./app.ts";
 import { redactText } from "../observe/redact.ts";
 import type { Bytes } from "./bytes.ts";
 import { Problem, type ProblemField } from "./problem.ts";
+import { WORDING } from "./wording.ts";
 
 const MAX_DEPTH = 32;
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
@@ -144,7 +145,7 @@ function check<S extends z.ZodType>(
   value: unknown,
   pointerOf: (path: PropertyKey[]) => string,
 ): z.output<S> {
-  const result = schema.safeParse(value);
+  const result = schema.safeParse(value, WORDING);
   if (result.success) return result.data;
   const errors = result.error.issues.slice(0, 50).map((issue): ProblemField => ({
     // names are the caller's text too, and a secret may stand where a name belongs

@@ -1,6 +1,7 @@
 /** Checks and cleans the events of a batch one by one, before anything is stored. */
 
 import { MAX_PAYLOAD_BYTES, type RejectedEvent, TrackedEvent } from "../contracts/track_event.ts";
+import { WORDING } from "../http/wording.ts";
 import { redact, redactText } from "../observe/redact.ts";
 
 /** What came of a batch: events fit to store, and receipts for the rest. */
@@ -8,6 +9,9 @@ export interface Screened {
   good: TrackedEvent[];
   rejected: RejectedEvent[];
 }
+
+/** Broken rules that a receipt names; who sends more has another problem. */
+const MOST_ISSUES = 8;
 
 /** Path parts that carry a secret: everything after `?` or `#`. */
 const AFTER_PATH = /[?#].*$/s;
@@ -20,15 +24,16 @@ export function screenEvents(events: readonly unknown[]): Screened {
   const good: TrackedEvent[] = [];
   const rejected: RejectedEvent[] = [];
   events.forEach((raw, index) => {
-    const result = TrackedEvent.safeParse(raw);
+    const result = TrackedEvent.safeParse(raw, WORDING);
     if (!result.success) {
-      const issue = result.error.issues[0]!;
-      const field = issue.path.length === 0 ? "event" : issue.path.join(".").slice(0, 200);
+      const issues = result.error.issues.slice(0, MOST_ISSUES);
       rejected.push({
         index,
         event_id: idOf(raw),
-        code: issue.code,
-        detail: `${field}: ${issue.message}`,
+        code: issues[0]!.code,
+        detail: issues.map(({ path, message }) =>
+          `${path.length === 0 ? "event" : path.join(".").slice(0, 200)}: ${message}`
+        ).join(" "),
       });
       return;
     }

@@ -84,6 +84,19 @@ Deno.test("a bad event among good ones is refused by name and the others land", 
   equal((await stored(user.id)).length, 2);
 });
 
+Deno.test("a receipt names every field that is missing or of another kind, in a person's words", async () => {
+  const ada = await stack.newUser();
+  const response = await stack.fetch("/functions/v1/track-event", {
+    as: ada,
+    json: { events: [{ event_id: 5, event_type: "click", module: "leads" }] },
+  });
+  const { rejected } = await response.json();
+  equal(
+    rejected[0].detail,
+    "event_id: This must be a text. session_id: This is required. page: This is required.",
+  );
+});
+
 Deno.test("a bad event that comes alone is the request's own error", async () => {
   const user = await stack.newUser();
   const { status, body } = await track(user, event({ event_type: "teleport" }));
