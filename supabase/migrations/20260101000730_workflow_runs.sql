@@ -92,11 +92,12 @@ create index mira_workflow_state_parent_run_id_idx
   on public.mira_workflow_state (parent_run_id) where parent_run_id is not null;
 create unique index mira_workflow_state_user_id_idempotency_key_idx
   on public.mira_workflow_state (user_id, idempotency_key) where idempotency_key is not null;
--- the only index the claim reads; a finished or parked run is not in it
-create index mira_workflow_state_user_id_priority_due_at_idx
-  on public.mira_workflow_state (user_id, priority desc, due_at) where due_at is not null;
+-- The only indexes the claim reads, and a run is in one of them at most: who waits for a worker stands in the
+-- queue, who is held under a lease by its end; a finished or parked run in neither.
+create index mira_workflow_state_queue_idx
+  on public.mira_workflow_state (user_id, priority desc, due_at) where due_at is not null and leased_at is null;
 create index mira_workflow_state_leased_idx
-  on public.mira_workflow_state (due_at) where leased_at is not null;
+  on public.mira_workflow_state (due_at, user_id) where leased_at is not null;
 comment on table public.mira_workflow_state is
   'The checkpoint of a run (same id as its ledger row): state object, open steps, lease and spend. Only the engine writes it.';
 comment on column public.mira_workflow_state.version_id is

@@ -194,7 +194,6 @@ begin
   delete from public.mira_workflow_state s where s.user_id = old.id;
   delete from public.execution_logs l where l.user_id = old.id;
   delete from public.tool_executions t where t.user_id = old.id;
-  delete from public.task_history h where h.user_id = old.id;
   return old;
 end $$;
 comment on function private.delete_with_account() is

@@ -430,7 +430,7 @@ begin
     results = p_output, error_message = p_error
   where e.id = p_run_id;
   update public.task_history t set status = p_status, started_at = p_started_at, completed_at = p_finished_at,
-    result = private.keep_json(p_output, 60000), error_message = p_error,
+    updated_at = now(), result = private.keep_json(p_output, 60000), error_message = p_error,
     duration_ms = (extract(epoch from p_finished_at - p_started_at) * 1000)::bigint
   where t.user_id = p_user_id and t.id = p_run_id and t.status <> p_status;
 end $$;

@@ -158,7 +158,7 @@ begin
       updated_at = now()
     from taken t where e.id = t.id
   ), history as (
-    update public.task_history h set status = 'running', started_at = now()
+    update public.task_history h set status = 'running', started_at = now(), updated_at = now()
     from taken t where h.user_id = t.user_id and h.id = t.id
   )
   select coalesce(jsonb_agg(jsonb_build_object('run_id', t.id, 'seq', 1, 'epoch', 1, 'attempt', 1, 'key', t.id::text || ':1',
@@ -173,6 +173,25 @@ end $$;
 comment on function private.claim_straight(uuid[], interval) is
   'Leases those of the locked runs that begin with a task and have no limit to check, in one statement; says which.';
 
+-- What a worker left lying, whoever's it is.
+create function private.claim_lapsed(p_limit int, p_user_id uuid, p_lease interval, p_item_batch int, out tasks jsonb, out claimed int)
+language plpgsql set search_path = '' as $$
+declare
+  v_run uuid;
+begin
+  tasks := '[]';
+  claimed := 0;
+  foreach v_run in array array(
+    select s.id from public.mira_workflow_state s
+    where s.leased_at is not null and s.due_at <= now() and (p_user_id is null or s.user_id = p_user_id)
+    order by s.due_at limit p_limit for update skip locked) loop
+    tasks := tasks || private.claim_run(v_run, p_lease, p_item_batch);
+    claimed := claimed + 1;
+  end loop;
+end $$;
+comment on function private.claim_lapsed(int, uuid, interval, int) is
+  'Claims runs whose lease lapsed, the longest abandoned first: their tasks, and how many runs.';
+
 -- Claim due runs and open items, fairly: users take turns. The walk starts at a random user and
 -- skips from user to user through the index, so its cost does not grow with the backlog.
 create function private.claim_tasks(p_limit int, p_lease_ms int, p_item_batch int, p_user_id uuid, p_run_id uuid)
@@ -183,6 +202,7 @@ declare
   v_tasks jsonb := '[]';
   v_task jsonb;
   v_straight record;
+  v_lapsed record;
   v_from uuid := coalesce(p_user_id, gen_random_uuid());
   v_user uuid := v_from;
   v_wrapped boolean := false;
@@ -200,21 +220,17 @@ begin
     v_tasks := private.claim_run(p_run_id, v_lease, p_item_batch);
     v_claimed := jsonb_array_length(v_tasks);
   else
-    -- what a worker left lying goes before what nobody has begun, whoever's it is
-    foreach v_run in array array(
-      select s.id from public.mira_workflow_state s
-      where s.leased_at is not null and s.due_at <= now() and (p_user_id is null or s.user_id = p_user_id)
-      order by s.due_at limit (p_limit + 1) / 2 for update skip locked) loop
-      v_tasks := v_tasks || private.claim_run(v_run, v_lease, p_item_batch);
-      v_claimed := v_claimed + 1;
-    end loop;
+    -- half of the capacity goes to what was begun before anything new is
+    v_lapsed := private.claim_lapsed((p_limit + 1) / 2, p_user_id, v_lease, p_item_batch);
+    v_tasks := v_lapsed.tasks;
+    v_claimed := v_lapsed.claimed;
   end if;
   if p_user_id is not null then
     v_users := array[p_user_id];
   elsif p_run_id is null then
     while cardinality(v_users) < p_limit loop
       select s.user_id into v_user from public.mira_workflow_state s
-        where s.due_at is not null and s.user_id > v_user
+        where s.due_at is not null and s.leased_at is null and s.user_id > v_user
         order by s.user_id limit 1;
       if v_user is null then
         exit when v_wrapped;
@@ -225,7 +241,7 @@ begin
       exit when v_wrapped and v_user >= v_from;
       v_seen := v_seen + 1;
       exit when v_seen > 20 * p_limit;
-      if exists (select from public.mira_workflow_state s where s.user_id = v_user and s.due_at <= now()) then
+      if exists (select from public.mira_workflow_state s where s.user_id = v_user and s.leased_at is null and s.due_at <= now()) then
         v_users := v_users || v_user;
       end if;
     end loop;
@@ -239,7 +255,7 @@ begin
       exit when v_claimed >= p_limit;
       v_runs := v_runs || array(
         select s.id from public.mira_workflow_state s
-        where s.user_id = v_user and s.due_at <= now() and s.id <> all (v_runs)
+        where s.user_id = v_user and s.leased_at is null and s.due_at <= now() and s.id <> all (v_runs)
         order by s.priority desc, s.due_at limit least(v_share, p_limit - v_claimed) for update skip locked);
       v_claimed := v_before + cardinality(v_runs);
     end loop;
@@ -252,6 +268,11 @@ begin
         v_tasks := v_tasks || private.claim_run(v_run, v_lease, p_item_batch);
       end if;
     end loop;
+  end if;
+  if p_run_id is null and v_before = (p_limit + 1) / 2 and v_claimed < p_limit then
+    v_lapsed := private.claim_lapsed(p_limit - v_claimed, p_user_id, v_lease, p_item_batch);
+    v_tasks := v_tasks || v_lapsed.tasks;
+    v_claimed := v_claimed + v_lapsed.claimed;
   end if;
   -- fan-outs under way, in no particular order
   if v_claimed < p_limit then
@@ -272,7 +293,7 @@ comment on function private.claim_tasks(int, int, int, uuid, uuid) is
 
 -- Nobody calls these but the server.
 select private.close_functions('{
-  may_run,claim_run,tasks_around,reply,lease,claim_straight,claim_tasks}');
+  may_run,claim_run,tasks_around,reply,lease,claim_straight,claim_lapsed,claim_tasks}');
 grant execute on function
   private.claim_tasks(int, int, int, uuid, uuid), private.lease(int)
   to service_role;

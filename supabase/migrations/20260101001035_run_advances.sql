@@ -147,11 +147,11 @@ begin
         jsonb_build_object('steps', steps_used, 'tokens', tokens_used, 'cost_micros', cost_micros), 2
       from taken where next_is_end) l order by n
   ), ledger as (
-    update public.workflow_executions e set current_state = 'completed', current_step = t.name, started_at = t.started_at,
+    update public.workflow_executions e set current_state = 'completed', current_step = t.name,
       completed_at = now(), updated_at = now(), results = t.output, error_message = null
     from taken t where t.next_is_end and e.id = t.id
   ), history as (
-    update public.task_history h set status = 'completed', started_at = t.started_at, completed_at = now(),
+    update public.task_history h set status = 'completed', completed_at = now(), updated_at = now(),
       result = private.keep_json(t.output, 60000), error_message = null,
       duration_ms = (extract(epoch from now() - t.started_at) * 1000)::bigint
     from taken t where t.next_is_end and h.user_id = t.user_id and h.id = t.id and h.status <> 'completed'
