@@ -23,7 +23,7 @@ create table public.workflow_executions (
   updated_at timestamptz not null default now(),
   results jsonb,
   error_message text
-) with (fillfactor = 85);
+) with (fillfactor = 40);
 -- indexes of what only arrives are in the order it arrives in: pages fill up instead of splitting
 create index workflow_executions_user_id_created_at_idx
   on public.workflow_executions (user_id, created_at);
@@ -43,6 +43,8 @@ comment on column public.workflow_executions.results is 'The run''s output.';
 
 -- Column order matters here: PostgreSQL logs only the bytes between the first and the last that
 -- changed, so what changes at every step stands together, at the end, and what never changes before it.
+-- Pages are left emptier than full: runs that started together are updated together, each old version stays
+-- until the transaction ends, and a version that finds no room beside the old one costs every index an entry.
 -- No check constraints: PostgreSQL parses them anew for every statement, and only the engine writes here.
 -- No foreign key to the ledger either, which would cost every start a look and a row lock: both rows are born in
 -- one transaction, and the ledger's takes this one along (private.delete_with_run).
@@ -83,7 +85,7 @@ create table public.mira_workflow_state (
   straight_node int,
   state_data jsonb not null default '{}',
   output jsonb
-) with (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.05);
+) with (fillfactor = 40, autovacuum_vacuum_scale_factor = 0.05);
 create index mira_workflow_state_user_id_created_at_idx
   on public.mira_workflow_state (user_id, created_at);
 create index mira_workflow_state_thread_id_idx

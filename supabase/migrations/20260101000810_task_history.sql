@@ -19,7 +19,7 @@ create table public.task_history (
   result jsonb,
   error_message text,
   primary key (user_id, id)
-) with (fillfactor = 60);
+) with (fillfactor = 40);
 create function private.fits(p_task public.task_history) returns boolean
 language plpgsql immutable set search_path = '' as $$
 begin

@@ -35,9 +35,10 @@
 -- computed when the version was frozen). Branches a router did not take therefore never block, and
 -- loops need no special case. Two joins that could feed one another: the first reached goes first.
 --
--- Fan-out (`map`) keeps its items in rows of their own. Workers take and return them in batches;
--- a batch costs two updates and one decrement of the map's counter, and the run's row is locked
--- once, by the batch that brings the counter to zero: run before items before map.
+-- Fan-out (`map`) keeps its items in rows of their own. Workers take and return them in batches, two
+-- updates each, and no row is shared: whoever goes on with other items need not know how many are
+-- left, for these will be reported later. Only who finds nothing more to do locks the map and counts
+-- what is open; the run's row is locked by the one who counts none: run before items before map.
 --
 -- Signals are inserted first and matched second, from both sides: a sender inserts, then locks the
 -- run and looks for a waiting step; a step that begins to wait looks into the mailbox under the same
@@ -92,7 +93,9 @@ create table private.run_maps (
   primary key (run_id, seq)
 ) with (fillfactor = 50);
 create index run_maps_open_idx on private.run_maps (run_id) where is_open;
-comment on table private.run_maps is 'One row per fan-out: how many items are left, failed, and what they have spent.';
+comment on table private.run_maps is 'One row per fan-out: how many items failed, and what they have spent.';
+comment on column private.run_maps.remaining is
+  'Items of a fan-out of child runs that have not ended; those that workers do are counted when it matters (private.items_left).';
 
 create table private.run_items (
   run_id uuid not null,

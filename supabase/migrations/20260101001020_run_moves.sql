@@ -400,6 +400,12 @@ end $$;
 comment on function private.take_items(uuid, int, int, interval, boolean) is
   'Claims up to p_take items of a fan-out (null: its own batch size): a task with items [{idx, attempt, value}], or null. p_lean: without state, input and node.';
 
+create function private.items_left(p_run_id uuid, p_seq int) returns int
+language sql stable set search_path = '' as $$
+  select count(*)::int from private.run_items i where i.run_id = p_run_id and i.seq = p_seq and i.due_at is not null
+$$;
+comment on function private.items_left(uuid, int) is 'How many items of a fan-out workers have still to do.';
+
 create function private.waiting(r public.mira_workflow_state) returns jsonb
 language sql stable set search_path = '' as $$
   select jsonb_agg(jsonb_strip_nulls(jsonb_build_object(
@@ -410,7 +416,8 @@ language sql stable set search_path = '' as $$
       'signal', n.node #> '{config,signal}', 'until', o.value -> 'at',
       'child_run_id', case when o.value ->> 'k' = 'child' then (select c.id from public.mira_workflow_state c
         where c.parent_run_id = r.id and c.parent_seq = o.key::int and c.parent_item is null) end,
-      'remaining', case when o.value ->> 'k' = 'map' then (select m.remaining from private.run_maps m
+      'remaining', case when o.value ->> 'k' <> 'map' then null when n.node #>> '{config,each,type}' <> 'subworkflow'
+        then private.items_left(r.id, o.key::int) else (select m.remaining from private.run_maps m
         where m.run_id = r.id and m.seq = o.key::int) end)) order by o.key::int)
   from jsonb_each(private.cursor_of(r) -> 'o') o
   join private.version_nodes n on n.version_id = r.version_id and n.key = (o.value ->> 'n')::int
@@ -634,5 +641,5 @@ comment on function private.child_finished(public.mira_workflow_state) is
 
 -- Nobody calls these but the server.
 select private.close_functions('{
-  enqueue,complete_step,fail_step,open_map,move,wake,task,issue,take_items,waiting,follow_ledger,close_ledger,
+  enqueue,complete_step,fail_step,open_map,move,wake,task,issue,take_items,items_left,waiting,follow_ledger,close_ledger,
   follow_status,close_items,straight_node,save,finish_map,child_finished}');

@@ -329,7 +329,6 @@ declare
   m private.run_maps;
   n private.version_nodes;
   v_retry jsonb;
-  v_done int;
   v_failed int;
   v_tokens bigint;
   v_cost bigint;
@@ -339,6 +338,7 @@ declare
   v_given int[] := array(select (x ->> 'idx')::int from jsonb_array_elements(p_results) x);
   v_put int[];
   v_over boolean;
+  v_is_last boolean := false;
 begin
   if p_locked then
     select * into r from public.mira_workflow_state where id = p_run_id for update;
@@ -374,10 +374,10 @@ begin
       and i.due_at is not null
     returning x.idx, x.again, x.error is not null as bad, x.usage
   )
-  select array_agg(idx), count(*) filter (where not again), count(*) filter (where bad and not again),
+  select array_agg(idx), count(*) filter (where bad and not again),
     coalesce(sum(coalesce((usage ->> 'input_tokens')::numeric, 0) + coalesce((usage ->> 'output_tokens')::numeric, 0)), 0),
     coalesce(sum((usage ->> 'cost_micros')::numeric), 0)
-    into v_put, v_done, v_failed, v_tokens, v_cost from put;
+    into v_put, v_failed, v_tokens, v_cost from put;
   if v_type = 'llm' then
     perform private.settle_spend(p_run_id, p_seq, v_put);
   end if;
@@ -398,18 +398,21 @@ begin
   if v_tokens <> 0 or v_cost <> 0 then
     perform private.spend(r.user_id, v_tokens, v_cost);
   end if;
-  -- the next items before the counter: its row is what all workers of a map wait for, so it is locked last
+  -- the next items before the map: its row is what all workers wait for, so it is locked last, or not at all
   if p_take is distinct from 0 then
     v_task := private.take_items(p_run_id, p_seq, p_take, p_lease, p_lean);
   end if;
-  update private.run_maps set remaining = remaining - v_done, failed = failed + v_failed,
-      tokens = tokens + v_tokens, cost_micros = cost_micros + v_cost
-    where run_id = p_run_id and seq = p_seq and is_open returning * into m;
-  if not found then
-    return private.refusal(p_run_id, r.status, 'stale_step');
+  if v_task is null or v_failed > 0 or v_tokens <> 0 or v_cost <> 0 then
+    update private.run_maps set failed = failed + v_failed, tokens = tokens + v_tokens, cost_micros = cost_micros + v_cost
+      where run_id = p_run_id and seq = p_seq and is_open returning * into m;
+    if not found then
+      return private.refusal(p_run_id, r.status, 'stale_step');
+    end if;
+    -- a statement of its own: it must see what those wrote who had the lock before
+    v_is_last := v_task is null and private.items_left(p_run_id, p_seq) = 0;
   end if;
   v_over := coalesce(r.tokens_used + m.tokens > r.max_tokens, false) or coalesce(r.cost_micros + m.cost_micros > r.max_cost_micros, false);
-  if not p_locked and (v_over or m.remaining = 0 or m.failed > m.max_failures) then
+  if not p_locked and (v_over or v_is_last or m.failed > m.max_failures) then
     raise exception using errcode = 'MR001', message = 'run_lock_needed';
   end if;
   if v_over then
@@ -423,7 +426,7 @@ begin
     end if;
     return private.reply(r, private.tasks_around(r, p_lease));
   end if;
-  if m.remaining = 0 or m.failed > m.max_failures then
+  if v_is_last or m.failed > m.max_failures then
     perform private.finish_map(m);
     v_task := private.claim_run(p_run_id, p_lease);
     select * into r from public.mira_workflow_state where id = p_run_id;
@@ -441,11 +444,14 @@ comment on function private.report_items(uuid, int, jsonb, int, interval, boolea
 create function private.advance_items(p_run_id uuid, p_seq int, p_results jsonb, p_take int, p_lease interval, p_lean boolean default false) returns jsonb
 language plpgsql security definer set search_path = '' as $$
 declare
-  v_is_near boolean;
+  v_given int := jsonb_array_length(p_results);
+  v_open int;
 begin
-  select m.remaining <= 2 * jsonb_array_length(p_results) into v_is_near from private.run_maps m where m.run_id = p_run_id and m.seq = p_seq;
+  -- is this likely to be the last batch?
+  select count(*) into v_open from (select from private.run_items i
+    where i.run_id = p_run_id and i.seq = p_seq and i.due_at is not null limit v_given + 1) open;
   begin
-    return private.report_items(p_run_id, p_seq, p_results, p_take, p_lease, p_lean, coalesce(v_is_near, false));
+    return private.report_items(p_run_id, p_seq, p_results, p_take, p_lease, p_lean, v_open <= v_given);
   exception when sqlstate 'MR001' then
     -- somebody else was faster and this is the last batch after all: once more, in the order of the locks
   end;
