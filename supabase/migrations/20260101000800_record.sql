@@ -166,11 +166,27 @@ comment on function private.hold_account(uuid) is
   'Until commit the account cannot be deleted: for whoever writes rows of it that have no foreign key. '
   'Errors: foreign_key_violation. Definer: reads auth.users.';
 
-create function private.check_record_keys() returns trigger
+-- A check constraint would be read and prepared anew for every statement that writes, at every step of every run.
+-- The engine writes nothing that does not fit; everybody else comes through here.
+create function private.demand_fit(p_fits boolean, p_table text) returns void
+language plpgsql immutable set search_path = '' as $$
+begin
+  if p_fits is not true then
+    raise exception using errcode = 'check_violation', constraint = p_table || '_fits', message = p_table || '_fits',
+      detail = 'A value is of no kind that is known, or too large.';
+  end if;
+end $$;
+comment on function private.demand_fit(boolean, text) is
+  'Refuses a row of the record that is beyond its limits (private.fits). Errors: check_violation.';
+
+create function private.check_direct_record() returns trigger
 language plpgsql security definer set search_path = '' as $$
 declare
   v_run uuid := pg_catalog.to_jsonb(new) ->> tg_argv[0];
+  v_fits boolean;
 begin
+  execute pg_catalog.format('select private.fits($1::%s)', tg_relid::pg_catalog.regclass) into v_fits using new;
+  perform private.demand_fit(v_fits, tg_table_name);
   perform private.hold_account(new.user_id);
   if v_run is not null then
     perform from public.workflow_executions w where w.id = v_run for key share;
@@ -181,15 +197,15 @@ begin
   end if;
   return null;
 end $$;
-comment on function private.check_record_keys() is
-  'Trigger(column of the run): what the secret key writes straight into a table names an account and a run that exist. '
+comment on function private.check_direct_record() is
+  'Trigger(column of the run): what the secret key writes straight into a table fits, and names an account and a run that exist. '
   'Definer: reads auth.users.';
 
 -- who may call what --------------------------------------------------------------------------------
 
 select private.open_to_server('{
   redact_text,redact_keys,redact_json,clip_text,clip_json,check_status_change,ordered_uuid,check_period,
-  period_of,hold_account,check_record_keys}');
+  period_of,hold_account,demand_fit,check_direct_record}');
 grant execute on function
   private.check_period(text, timestamptz, timestamptz),
   private.period_of(timestamptz, text, timestamptz),

@@ -32,7 +32,6 @@ begin
     and jsonb_typeof(p_task.metadata) = 'object' and pg_column_size(p_task.metadata) <= 16384;
 end $$;
 comment on function private.fits(public.task_history) is 'Whether a task is within its limits: known status; sizes.';
-alter table public.task_history add constraint task_history_fits check (private.fits(task_history));
 comment on table public.task_history is
   'One row per task a person asked for: what became of it, its outputs, services and duration.';
 comment on column public.task_history.id is 'The task id; the run''s id when a run does the task.';
@@ -55,8 +54,8 @@ create policy task_history_select_own on public.task_history
 create policy task_history_delete_own on public.task_history
   for delete to authenticated using (user_id = (select auth.uid()));
 
-create trigger task_history_check_keys after insert or update of user_id, execution_id on public.task_history
-  for each row when (current_user::text = 'service_role') execute function private.check_record_keys('execution_id');
+create trigger task_history_check_direct after insert or update on public.task_history
+  for each row when (current_user::text = 'service_role') execute function private.check_direct_record('execution_id');
 
 -- the commonest change is always allowed: a run need not pay for the question
 create trigger task_history_check_status after update of status on public.task_history
@@ -91,6 +90,7 @@ language plpgsql security definer set search_path = '' as $$
 declare
   v_user uuid := private.required_user(p_user_id);
   v_id uuid := coalesce(p_task_id, private.ordered_uuid());
+  v_row public.task_history;
 begin
   if coalesce(p_description, '') = '' then
     raise exception using errcode = 'PT422', message = 'invalid_description', hint = '/description',
@@ -111,7 +111,10 @@ begin
     p_status, coalesce(p_services_used, '{}'), private.clip_json(private.redact_json(p_metadata), 8192),
     case when p_status <> 'pending' then pg_catalog.now() end,
     case when p_status in ('completed', 'failed', 'cancelled') then pg_catalog.now() end)
-  on conflict (user_id, id) do nothing;
+  on conflict (user_id, id) do nothing returning t.* into v_row;
+  if found then
+    perform private.demand_fit(private.fits(v_row), 'task_history');
+  end if;
   return v_id;
 end $$;
 comment on function private.insert_task_history(uuid, text, uuid, text, text[], uuid, jsonb) is
@@ -176,6 +179,7 @@ begin
     raise exception using errcode = 'PT404', message = 'task_not_found',
       detail = 'There is no such task.';
   end if;
+  perform private.demand_fit(private.fits(v_row), 'task_history');
   return v_row;
 end $$;
 comment on function private.update_task_history_status(uuid, uuid, text, text, jsonb, text[], text[], text, bigint) is

@@ -28,8 +28,6 @@ create table public.execution_logs (
   message text not null,
   metadata jsonb not null default '{}'
 );
--- PostgreSQL reads the text of a check anew for every statement that writes. What takes rows at every step
--- of every run has one check, and it is short: the whole row through one function.
 create function private.fits(p_log public.execution_logs) returns boolean
 language plpgsql immutable set search_path = '' as $$
 begin
@@ -40,7 +38,6 @@ begin
 end $$;
 comment on function private.fits(public.execution_logs) is
   'Whether a log line is within its limits: level info, success, error or warning; sizes.';
-alter table public.execution_logs add constraint execution_logs_fits check (private.fits(execution_logs));
 comment on table public.execution_logs is
   'Running commentary of tasks, one row per line, append-only. Written by the engine and by log-execution.';
 comment on column public.execution_logs.seq is
@@ -84,6 +81,7 @@ begin
   new.seq := pg_catalog.nextval('public.execution_logs_seq_seq');
   new.message := private.clip_text(private.redact_text(new.message), 4096);
   new.metadata := private.clip_json(private.redact_json(new.metadata), 8192);
+  perform private.demand_fit(private.fits(new), 'execution_logs');
   return new;
 end $$;
 comment on function private.order_direct_log() is

@@ -30,7 +30,6 @@ begin
     and coalesce(p_call.duration_ms >= 0, true) and p_call.attempt >= 1;
 end $$;
 comment on function private.fits(public.tool_executions) is 'Whether the record of a tool call is within its limits.';
-alter table public.tool_executions add constraint tool_executions_fits check (private.fits(tool_executions));
 comment on table public.tool_executions is
   'One row per tool call of a run, a task or a project: which tool, how long, how it ended.';
 comment on column public.tool_executions.run_id is 'The run that called the tool, if one did.';
@@ -52,8 +51,8 @@ grant select, insert, update, delete on public.tool_executions to service_role;
 create policy tool_executions_select_own on public.tool_executions
   for select to authenticated using (user_id = (select auth.uid()));
 
-create trigger tool_executions_check_keys after insert or update of user_id, run_id on public.tool_executions
-  for each row when (current_user::text = 'service_role') execute function private.check_record_keys('run_id');
+create trigger tool_executions_check_direct after insert or update on public.tool_executions
+  for each row when (current_user::text = 'service_role') execute function private.check_direct_record('run_id');
 create trigger tool_executions_check_status before update of status on public.tool_executions
   for each row when (old.status is distinct from new.status)
   execute function private.check_status_change('tool_execution', '{
@@ -71,6 +70,7 @@ language plpgsql security definer set search_path = '' as $$
 declare
   v_user uuid := private.required_user(p_user_id);
   v_id uuid := coalesce(p_id, private.ordered_uuid());
+  v_row public.tool_executions;
 begin
   if coalesce(p_tool_name, '') = '' or length(p_tool_name) > 200 then
     raise exception using errcode = 'PT422', message = 'invalid_tool_name', hint = '/tool_name',
@@ -84,10 +84,13 @@ begin
         detail = 'There is no such run.';
     end if;
   end if;
-  insert into public.tool_executions (id, user_id, run_id, task_id, project_id, tool_name, step, arguments)
+  insert into public.tool_executions as t (id, user_id, run_id, task_id, project_id, tool_name, step, arguments)
   values (v_id, v_user, p_run_id, p_task_id, p_project_id, p_tool_name, p_step,
     private.redact_json(p_arguments))
-  on conflict (user_id, id) do nothing;
+  on conflict (user_id, id) do nothing returning t.* into v_row;
+  if found then
+    perform private.demand_fit(private.fits(v_row), 'tool_executions');
+  end if;
   return v_id;
 end $$;
 comment on function private.start_tool_execution(uuid, text, uuid, uuid, uuid, text, jsonb, uuid) is
@@ -131,6 +134,7 @@ begin
     raise exception using errcode = 'PT404', message = 'tool_execution_not_found',
       detail = 'There is no such tool call.';
   end if;
+  perform private.demand_fit(private.fits(v_row), 'tool_executions');
   return v_row;
 end $$;
 comment on function private.finish_tool_execution(uuid, uuid, text, jsonb, text, bigint) is
