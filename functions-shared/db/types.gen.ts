@@ -2670,7 +2670,12 @@ export type Database = {
         Returns: Json;
       };
       "mira_pattern_feedback": {
-        Args: { "p_outcome": string; "p_pattern_id": string; "p_user_id": string };
+        Args: {
+          "p_outcome": string;
+          "p_pattern_id": string;
+          "p_request_id"?: string;
+          "p_user_id": string;
+        };
         Returns: {
           "confidence": number;
           "use_count": number;

@@ -132,22 +132,22 @@ end $$;
 comment on function private.sequence_similarity(text[], text[]) is
   'Likeness of two action sequences: twice the longest common subsequence over both lengths, 0 to 1.';
 
-create table private.record_receipts (
+create table private.evidence_receipts (
   user_id uuid not null references auth.users (id) on delete cascade,
   request_id uuid not null,
-  pattern_id uuid not null references public.behavior_patterns (id) on delete cascade,
-  merged boolean not null,
+  pattern_id uuid references public.behavior_patterns (id) on delete cascade,
+  merged boolean,
   created_at timestamptz not null default now(),
   primary key (user_id, request_id)
 );
-create index record_receipts_pattern_id_idx on private.record_receipts (pattern_id);
-create index record_receipts_created_at_idx on private.record_receipts (created_at);
-comment on table private.record_receipts is
-  'What a request recorded. A request that is made again (a step after a crash) finds its receipt and counts nothing.';
-alter table private.record_receipts enable row level security;
-revoke all on private.record_receipts from public, anon, authenticated;
-grant select, insert, update, delete on private.record_receipts to service_role;
-create policy record_receipts_all_server on private.record_receipts for all to service_role using (true) with check (true);
+create index evidence_receipts_pattern_id_idx on private.evidence_receipts (pattern_id);
+create index evidence_receipts_created_at_idx on private.evidence_receipts (created_at);
+comment on table private.evidence_receipts is
+  'What a request recorded, or that it gave feedback (then without a pattern). A request that is made again (a step after a crash) finds its receipt and counts nothing.';
+alter table private.evidence_receipts enable row level security;
+revoke all on private.evidence_receipts from public, anon, authenticated;
+grant select, insert, update, delete on private.evidence_receipts to service_role;
+create policy evidence_receipts_all_server on private.evidence_receipts for all to service_role using (true) with check (true);
 
 create function public.mira_record_pattern(
   p_user_id uuid, p_trigger text, p_context jsonb default '{}'::jsonb, p_actions jsonb default '[]'::jsonb,
@@ -204,7 +204,7 @@ begin
   -- same user, one at a time: of many who record the same thing at once, one inserts and the rest merge
   perform pg_advisory_xact_lock(hashtextextended('private.record_pattern', uuid_hash_extended(v_user, 0)));
 
-  select r.pattern_id, r.merged into v_twin, v_merged from private.record_receipts r
+  select r.pattern_id, r.merged into v_twin, v_merged from private.evidence_receipts r
   where r.user_id = v_user and r.request_id = p_request_id;
   if found then
     return query select p.id, v_merged, p.confidence, p.use_count from public.behavior_patterns p where p.id = v_twin;
@@ -249,7 +249,7 @@ begin
     perform private.add_observation(v_twin, v_trigger, v_context, p_final_outcome, v_embedding, v_model_name);
   end if;
   if p_request_id is not null then
-    insert into private.record_receipts (user_id, request_id, pattern_id, merged)
+    insert into private.evidence_receipts (user_id, request_id, pattern_id, merged)
     values (v_user, p_request_id, v_twin, v_merged);
   end if;
   return query select p.id, v_merged, p.confidence, p.use_count from public.behavior_patterns p where p.id = v_twin;
@@ -257,21 +257,23 @@ end $$;
 comment on function private.record_pattern(uuid, text, jsonb, jsonb, text, extensions.vector, text, int, uuid) is
   'Body of mira_record_pattern. Definer: writes server-written columns, for the acting user only.';
 
-create function public.mira_pattern_feedback(p_user_id uuid, p_pattern_id uuid, p_outcome text)
+create function public.mira_pattern_feedback(
+  p_user_id uuid, p_pattern_id uuid, p_outcome text, p_request_id uuid default null)
 returns table (confidence double precision, use_count int)
 language plpgsql volatile security invoker set search_path = '' as $$
 begin
-  return query select f.confidence, f.use_count from private.pattern_feedback(p_user_id, p_pattern_id, p_outcome) f;
+  return query select f.confidence, f.use_count from private.pattern_feedback(p_user_id, p_pattern_id, p_outcome, p_request_id) f;
 end $$;
-comment on function public.mira_pattern_feedback(uuid, uuid, text) is
-  'Server only. How a recalled pattern (or workflow memory) turned out for its user; moves its confidence.';
+comment on function public.mira_pattern_feedback(uuid, uuid, text, uuid) is
+  'Server only. How a recalled pattern (or workflow memory) turned out for its user; moves its confidence. The same p_request_id again counts nothing.';
 
-create function private.pattern_feedback(p_user_id uuid, p_pattern_id uuid, p_outcome text)
+create function private.pattern_feedback(p_user_id uuid, p_pattern_id uuid, p_outcome text, p_request_id uuid)
 returns table (confidence double precision, use_count int)
 language plpgsql volatile security definer set search_path = '' as $$
 #variable_conflict use_column
 declare
   v_user uuid := private.required_user(p_user_id);
+  v_is_new boolean := true;
   v_metadata jsonb;
   v_evidence double precision;
   v_failed double precision;
@@ -280,9 +282,15 @@ begin
     raise exception using errcode = 'PT422', message = 'outcome_invalid',
       detail = 'The outcome is success, partial or failed.';
   end if;
+  if p_request_id is not null then
+    insert into private.evidence_receipts (user_id, request_id) values (v_user, p_request_id) on conflict do nothing;
+    v_is_new := found;
+  end if;
   perform from public.behavior_patterns p where p.id = p_pattern_id and p.user_id = v_user for update;
   if found then
-    perform private.add_evidence(p_pattern_id, p_outcome);
+    if v_is_new then
+      perform private.add_evidence(p_pattern_id, p_outcome);
+    end if;
     return query select p.confidence, p.use_count from public.behavior_patterns p where p.id = p_pattern_id;
     return;
   end if;
@@ -290,6 +298,11 @@ begin
   where m.id = p_pattern_id and m.user_id = v_user for update;
   if not found then
     raise exception using errcode = 'PT404', message = 'pattern_not_found', detail = 'No such pattern of yours.';
+  end if;
+  if not v_is_new then
+    return query select private.memory_number(v_metadata, 'confidence', 0.7),
+      private.memory_number(v_metadata, 'use_count', 0)::int;
+    return;
   end if;
   -- a memory keeps the same posterior in its metadata
   v_evidence := greatest(0, private.memory_number(v_metadata, 'evidence', 0));
@@ -307,7 +320,7 @@ begin
   return query select private.memory_number(v_metadata, 'confidence', 0.7),
     private.memory_number(v_metadata, 'use_count', 0)::int;
 end $$;
-comment on function private.pattern_feedback(uuid, uuid, text) is
+comment on function private.pattern_feedback(uuid, uuid, text, uuid) is
   'Body of mira_pattern_feedback. Definer: writes server-written columns, for the acting user only.';
 
 select private.open_to_server('{

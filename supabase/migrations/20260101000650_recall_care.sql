@@ -89,7 +89,7 @@ declare
 begin
   delete from private.recall_receipts r where r.counted_at < now() - interval '7 days';
   -- longer than a run can be taken up again
-  delete from private.record_receipts r where r.created_at < now() - interval '60 days';
+  delete from private.evidence_receipts r where r.created_at < now() - interval '60 days';
   get diagnostics v_receipts = row_count;
   delete from private.embedding_cache c where c.created_at < now() - interval '90 days';
   get diagnostics v_cached = row_count;

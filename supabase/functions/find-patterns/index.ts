@@ -57,6 +57,7 @@ app.post(
       p_user_id: subjectUser(c.var.caller, request.user_id),
       p_pattern_id: id,
       p_outcome: request.outcome,
+      p_request_id: c.var.effectId,
     });
     return c.json(after! satisfies FeedbackResponse);
   },

@@ -188,6 +188,29 @@ Deno.test("feedback moves the posterior exactly, and enough failures move a patt
   equal(after.body.avoid[0].id, id);
 });
 
+Deno.test("feedback whose answer was lost in a crash counts once when it is sent again", async () => {
+  const user = await stack.newUser();
+  const { body: { id } } = await record(user);
+  const { data: note } = await user.client.from("memories").insert({
+    user_id: user.id,
+    content: "The books close on the third",
+    type: "workflow",
+  }).select("id").single();
+  for (const subject of [id, note!.id]) {
+    const key = { "idempotency-key": crypto.randomUUID() };
+    const rate = () => post(user, `/${subject}/feedback`, { outcome: "failed" }, key);
+    const first = await rate();
+    equal(first.status, 200, JSON.stringify(first.body));
+    // what is left when the server dies between the effect and the answer
+    await stack.sql(
+      `update private.idempotency_keys set status = null, body = null, claimed_until = now() - interval '1 s'
+       where key = $1`,
+      [key["idempotency-key"]],
+    );
+    deepEqual((await rate()).body, first.body);
+  }
+});
+
 Deno.test("an embedding is searched as it is: cosine, threshold, limit, padding", async () => {
   const user = await stack.newUser();
   for (const [i, lean] of [0, 0.3, 0.9, 3].entries()) {
