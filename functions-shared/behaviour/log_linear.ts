@@ -51,8 +51,17 @@ function chancesOf({ candidates, rows }: Evidence, trusted: Float64Array): Float
   return chances;
 }
 
-/** Learns weights from questions, starting at `start` (one number per feature). */
-export function learnWeights(questions: readonly Question[], start: readonly number[]): Weights {
+/**
+ * Learns weights from questions.
+ *
+ * @param start one number per feature.
+ * @param horizon answers that would be right to one question: the more, the less each tells.
+ */
+export function learnWeights(
+  questions: readonly Question[],
+  start: readonly number[],
+  horizon = 1,
+): Weights {
   const size = FEATURES * (SITUATIONS + 1);
   const weights = new Float64Array(size);
   weights.set(start);
@@ -65,7 +74,9 @@ export function learnWeights(questions: readonly Question[], start: readonly num
     for (const { evidence, right } of asked) {
       const chances = chancesOf(evidence, trusted[evidence.situation]!);
       const own = (evidence.situation + 1) * FEATURES;
-      for (const c of right) chances[c]! -= 1 / right.length;
+      // any right answer will do: each is pulled up by its part in the chance of all of them
+      const hope = right.reduce((sum, c) => sum + chances[c]!, 0);
+      for (const c of right) chances[c]! -= chances[c]! / hope;
       for (let c = 0; c < chances.length; c++) {
         const error = chances[c]!;
         if (Math.abs(error) < 1e-4) continue;
@@ -76,7 +87,8 @@ export function learnWeights(questions: readonly Question[], start: readonly num
     // what pulls at a situation pulls at what all of them share
     for (let i = FEATURES; i < size; i++) slope[i % FEATURES]! += slope[i]!;
     for (let i = 0; i < size; i++) {
-      slope[i]! += i < FEATURES ? HOLD * (weights[i]! - start[i]!) : HOLD_SITUATION * weights[i]!;
+      slope[i]! += horizon *
+        (i < FEATURES ? HOLD * (weights[i]! - start[i]!) : HOLD_SITUATION * weights[i]!);
     }
     for (let i = 0; i < size; i++) {
       mean[i] = 0.9 * mean[i]! + 0.1 * slope[i]!;

@@ -1,5 +1,6 @@
 /** Sequences like this one, and what came after the shared part. */
 
+import { largest } from "./largest.ts";
 import type { Scores } from "./next_experts.ts";
 
 /** Symbols of the context that are compared, and how their weight falls with age. */
@@ -30,11 +31,10 @@ export class Neighbours {
   }
 
   /**
-   * Votes of the most similar sequences, with what came after the last shared symbol.
-   *
-   * @param fading how a vote falls with distance; 1: all that came after, as in a set.
+   * Votes of the most similar sequences, with what came after the last shared symbol: once falling
+   * with distance, once for all that came after alike, as in a set.
    */
-  scores(context: readonly number[], fading = DISTANCE): Scores {
+  scores(context: readonly number[]): [soon: Scores, alike: Scores] {
     const recent = context.slice(-CONTEXT);
     const weights = new Map<number, number>();
     recent.forEach((symbol, i) => {
@@ -47,8 +47,8 @@ export class Neighbours {
         similar.set(s, (similar.get(s) ?? 0) + weight);
       }
     }
-    const voters = [...similar].sort((a, b) => b[1] - a[1] || b[0] - a[0]).slice(0, VOTERS);
-    const scores: Scores = new Map();
+    const voters = largest(similar, VOTERS, true);
+    const soon: Scores = new Map(), alike: Scores = new Map();
     const most = voters[0]?.[1] ?? 1;
     for (const [s, similarity] of voters) {
       const sequence = this.sequences[s]!;
@@ -58,11 +58,13 @@ export class Neighbours {
       if (last === sequence.length - 1) last = sequence.lastIndexOf(recent.at(-1)!, last - 1);
       if (last < 0) continue;
       const vote = (similarity / most) ** SHARPNESS;
-      for (let d = 1; d <= AHEAD && last + d < sequence.length; d++) {
+      let faded = vote;
+      for (let d = 1; d <= AHEAD && last + d < sequence.length; d++, faded *= DISTANCE) {
         const symbol = sequence[last + d]!;
-        scores.set(symbol, (scores.get(symbol) ?? 0) + vote * fading ** (d - 1));
+        soon.set(symbol, (soon.get(symbol) ?? 0) + faded);
+        alike.set(symbol, (alike.get(symbol) ?? 0) + vote);
       }
     }
-    return scores;
+    return [soon, alike];
   }
 }

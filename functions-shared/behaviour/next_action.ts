@@ -28,7 +28,7 @@ export interface NextKnowledge {
 }
 
 /** A change of what the experts say or of the order of weights changes it. */
-const ALGORITHM = "mira-next-1";
+const ALGORITHM = "mira-next-2";
 /** Held-out questions: on the sample log more of them change nothing. */
 const QUESTIONS = 100;
 /** Newest sessions that are asked. */

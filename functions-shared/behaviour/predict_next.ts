@@ -39,6 +39,11 @@ const QUESTIONS = 800;
 export interface TrainOptions {
   /** A prediction is right if it comes within this many steps. 1, the default: strictly the next. */
   horizon?: number;
+  /**
+   * Only the ends of sequences will be asked for, as in the papers on CPT: how sequences end is then
+   * worth more than what comes on the way. Default false.
+   */
+  ends?: boolean;
   /** Held-out places the weights are learned from; fewer is faster. */
   questions?: number;
 }
@@ -52,25 +57,30 @@ export function trainNext<S>(
   history: readonly (readonly S[])[],
   options: TrainOptions = {},
 ): NextPredictor<S> {
-  return nextPredictor(history, learnTrust(history, options));
+  return nextPredictor(history, learnTrust(history, options), options.horizon);
 }
 
 /** The slow half of training: how much each expert is worth on this history. */
 export function learnTrust<S>(
   history: readonly (readonly S[])[],
-  { horizon = 1, questions = QUESTIONS }: TrainOptions = {},
+  { horizon = 1, ends = false, questions = QUESTIONS }: TrainOptions = {},
 ): Weights {
   const { sequences, symbols } = interned(history);
-  return chooseWeights(sequences, symbols.length, horizon, questions);
+  return chooseWeights(sequences, symbols.length, { horizon, ends, questions });
 }
 
-/** The quick half: nothing is built of the history but what is asked for. */
+/**
+ * The quick half: nothing is built of the history but what is asked for.
+ *
+ * @param horizon the one the weights were learned for.
+ */
 export function nextPredictor<S>(
   history: readonly (readonly S[])[],
   weights: Weights = UNTRAINED,
+  horizon = 1,
 ): NextPredictor<S> {
   const { ids, sequences, symbols } = interned(history);
-  const experts = new Experts(sequences, symbols.length);
+  const experts = new Experts(sequences, symbols.length, horizon);
   return {
     weights,
     next(prefix, limit = 5) {

@@ -1,103 +1,137 @@
 /**
- * Contexts seen before, from one symbol to the longest: an interpolated Kneser-Ney estimate (Kneser
- * and Ney 1995; Chen and Goodman 1999) of what follows, for every order at once.
+ * Contexts seen before, from one symbol to the longest: an interpolated estimate with absolute
+ * discounting (Kneser and Ney 1995; Chen and Goodman 1999) of what follows, for every order at once,
+ * from every place that has the context.
  *
- * The places of a symbol are sorted by what came before them (a suffix array of the history read
- * backwards, built of a symbol when it is first asked about), so that every context of any length is
- * one range of places.
+ * A context is a range of the places of its last symbol. A range is divided by the symbol before only
+ * when a question goes that way (a suffix tree of the history read backwards, grown where it is
+ * asked); each order looks at each place once, however much is asked.
  */
 
 import type { HistoryLine } from "./history_line.ts";
+import { largest } from "./largest.ts";
 
 /** Longest context compared. */
 export const ORDERS = 6;
-/** Places of a context that are counted; of more, every n-th. */
-const LOOKED_AT = 600;
+/** Ranges up to this long are searched and not divided. */
+const SHORT = 64;
 /** Taken off every count and given to the shorter context (Chen and Goodman's usual value). */
 const DISCOUNT = 0.7;
 
-/** Estimates of one context: by order, probability of each follower; lower orders have more. */
-export interface Estimate {
-  /** Longest order the history knows, 0..ORDERS. */
-  order: number;
-  /** How often that context was seen. */
-  seen: number;
-  /** `chance(symbol)` by order 0..`order`. */
-  chances: ((symbol: number) => number)[];
-  /** Followers seen in any context of order 1 or more, most specific first. */
-  followers: number[];
+/** What followed a context. */
+export class Followers {
+  #likeliest: readonly number[] | undefined;
+
+  /** @param times by symbol; `total` is their sum. */
+  constructor(private readonly times: ReadonlyMap<number, number>, readonly total: number) {}
+
+  /** Chance of a symbol, given its chance after the context one symbol shorter. */
+  chance(symbol: number, shorter: number): number {
+    return (Math.max(0, (this.times.get(symbol) ?? 0) - DISCOUNT) +
+      DISCOUNT * this.times.size * shorter) / this.total;
+  }
+
+  /** The most frequent ones. */
+  likeliest(most: number): readonly number[] {
+    return this.#likeliest ??= largest(this.times, most).map(([symbol]) => symbol);
+  }
 }
 
-/** The places of a history, sorted by what comes before each. */
-export class SuffixMatch {
-  /** By symbol: its places, sorted by the one before it, and so on. */
-  readonly #sorted = new Map<number, Int32Array>();
-  /** Half a time added to each symbol, so that no chance is zero. */
-  readonly #total: number;
+/** A context: its places, and what was found out about them. */
+interface Node {
+  places: Int32Array;
+  /** What came next, and what came within the horizon. */
+  next?: Followers;
+  soon?: Followers;
+  /** By the symbol before the context. */
+  longer?: Map<number, Node>;
+}
 
-  constructor(private readonly line: HistoryLine) {
-    this.#total = line.times.reduce((a, b) => a + b, line.times.length / 2);
-  }
+/** What a history knows of the end of a context. */
+export interface Estimate {
+  /** What came next, by order from one symbol to the longest context the history knows. */
+  next: Followers[];
+  /** The same for what came within the horizon; empty where that is what came next. */
+  soon: Followers[];
+}
+
+/** What followed every context of a history. */
+export class SuffixMatch {
+  readonly #roots = new Map<number, Node>();
+
+  constructor(private readonly line: HistoryLine, private readonly horizon = 1) {}
 
   /** What follows the end of `context`. */
   estimate(context: readonly number[]): Estimate {
-    const chances = [(symbol: number) => (this.line.times[symbol]! + 0.5) / this.#total];
-    const byOrder: Map<number, number>[] = [];
-    const places = context.length > 0 ? this.#placesOf(context.at(-1)!) : new Int32Array();
-    let from = 0, to = places.length, seen = 0;
-    for (let k = 0; k < ORDERS && k < context.length; k++) {
-      const symbol = context[context.length - 1 - k]!;
-      from = this.#first(places, from, to, k, symbol);
-      to = this.#first(places, from, to, k, symbol + 1);
-      if (from === to) break;
-      seen = to - from;
-      const counts = new Map<number, number>();
-      const step = Math.max(1, Math.ceil(seen / LOOKED_AT));
-      let total = 0;
-      for (let p = from; p < to; p += step, total++) {
-        const follower = this.line.symbols[places[p]! + 1]!;
-        counts.set(follower, (counts.get(follower) ?? 0) + 1);
+    const next: Followers[] = [], soon: Followers[] = [];
+    let node = context.length > 0 ? this.#rootOf(context.at(-1)!) : undefined;
+    for (let order = 1; node !== undefined; order++) {
+      next.push(node.next ??= this.#followers(node.places, 1));
+      if (this.horizon > 1) {
+        soon.push(node.soon ??= this.#followers(node.places, this.horizon));
       }
-      const lower = chances[k]!;
-      const rest = DISCOUNT * counts.size / total;
-      chances.push((symbol) =>
-        Math.max(0, (counts.get(symbol) ?? 0) - DISCOUNT) / total + rest * lower(symbol)
-      );
-      byOrder.push(counts);
+      if (order >= ORDERS || order >= context.length) break;
+      node = this.#longer(node, order, context[context.length - 1 - order]!);
     }
-    const followers = new Set<number>();
-    for (const counts of byOrder.reverse()) {
-      for (const [symbol] of [...counts].sort((a, b) => b[1] - a[1] || a[0] - b[0])) {
-        followers.add(symbol);
-      }
-    }
-    return { order: chances.length - 1, seen, chances, followers: [...followers] };
+    return { next, soon };
   }
 
-  #placesOf(symbol: number): Int32Array {
-    let places = this.#sorted.get(symbol);
-    if (places === undefined) {
-      const line = this.line.symbols;
-      places = this.line.placesOf(symbol).slice().sort((a, b) => {
-        for (let k = 1; k < ORDERS; k++) {
-          const difference = line[a - k]! - line[b - k]!;
-          if (difference !== 0) return difference;
-          if (line[a - k]! < 0) break;
-        }
-        return a - b;
-      });
-      this.#sorted.set(symbol, places);
+  #rootOf(symbol: number): Node | undefined {
+    let root = this.#roots.get(symbol);
+    if (root === undefined) {
+      const places = this.line.placesOf(symbol);
+      if (places.length === 0) return undefined;
+      this.#roots.set(symbol, root = { places });
     }
-    return places;
+    return root;
   }
 
-  /** First of `places` in [from, to) whose symbol `back` steps before is `symbol` or larger. */
-  #first(places: Int32Array, from: number, to: number, back: number, symbol: number): number {
-    while (from < to) {
-      const middle = (from + to) >> 1;
-      if (this.line.symbols[places[middle]! - back]! < symbol) from = middle + 1;
-      else to = middle;
+  /** What came within `horizon` steps after the places, each symbol once a place. */
+  #followers(places: Int32Array, horizon: number): Followers {
+    const { symbols } = this.line;
+    const times = new Map<number, number>();
+    let total = 0;
+    for (const place of places) {
+      for (let d = 1; d <= horizon && symbols[place + d]! >= 0; d++) {
+        const follower = symbols[place + d]!;
+        let again = false;
+        for (let e = 1; e < d; e++) again ||= symbols[place + e] === follower;
+        if (again) continue;
+        times.set(follower, (times.get(follower) ?? 0) + 1);
+        total++;
+      }
     }
-    return from;
+    return new Followers(times, total);
   }
+
+  /** The context with `symbol` before it, `back` steps before its end. */
+  #longer(node: Node, back: number, symbol: number): Node | undefined {
+    const { symbols } = this.line;
+    if (node.longer === undefined && node.places.length <= SHORT) {
+      const places = node.places.filter((place) => symbols[place - back] === symbol);
+      return places.length === 0 ? undefined : { places };
+    }
+    return (node.longer ??= divided(node.places, (place) => symbols[place - back]!)).get(symbol);
+  }
+}
+
+/** Places by a symbol each has, in one array. */
+function divided(places: Int32Array, symbolOf: (place: number) => number): Map<number, Node> {
+  const sizes = new Map<number, number>();
+  for (const place of places) sizes.set(symbolOf(place), (sizes.get(symbolOf(place)) ?? 0) + 1);
+  const sorted = new Int32Array(places.length);
+  const next = new Map<number, number>();
+  const nodes = new Map<number, Node>();
+  let from = 0;
+  for (const [symbol, size] of sizes) {
+    next.set(symbol, from);
+    if (symbol >= 0) nodes.set(symbol, { places: sorted.subarray(from, from + size) });
+    from += size;
+  }
+  for (const place of places) {
+    const at = next.get(symbolOf(place))!;
+    sorted[at] = place;
+    next.set(symbolOf(place), at + 1);
+  }
+  return nodes;
 }

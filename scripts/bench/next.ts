@@ -27,8 +27,9 @@ const GAIN = 1.4;
 
 const ours: Method = {
   name: "ours",
+  // the papers' protocol asks for ends; so is CPT+ made for them
   train(sequences, horizon) {
-    const predictor = trainNext(sequences, { horizon });
+    const predictor = trainNext(sequences, { horizon, ends: true });
     return { next: (prefix) => predictor.next(prefix, 1)[0]?.symbol };
   },
 };

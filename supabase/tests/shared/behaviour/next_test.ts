@@ -65,6 +65,50 @@ Deno.test("routines that share pages: at least 40 % more right than a first-orde
   assert.ok(ours >= 1.4 * markov, `${ours} against ${markov}`);
 });
 
+Deno.test("asked for what comes within three steps, what is sure to come soon is preferred", () => {
+  const random = seededRandom(7);
+  const history = Array.from({ length: 60 }, (_, i) => {
+    const round = () => ["a", `n${Math.floor(random() * 3)}`, `m${Math.floor(random() * 3)}`, "z"];
+    return i % 3 === 0 ? [...round(), ...round()] : [...round(), `o${i % 7}`, ...round()];
+  });
+  assert.match(trainNext(history).next(["z", "a"])[0]!.symbol, /^n/);
+  assert.equal(trainNext(history, { horizon: 3 }).next(["z", "a"])[0]!.symbol, "z");
+});
+
+Deno.test("asked for ends, how sequences end counts for more than what comes on the way", () => {
+  const random = seededRandom(9);
+  const history = Array.from({ length: 200 }, () => [
+    ...Array.from({ length: 12 }, () => ["the", "fig", "tree", "and"][Math.floor(random() * 4)]!)
+      .flatMap((word) => [...word, " "]).slice(0, -1),
+    ".",
+  ]);
+  assert.equal(trainNext(history, { ends: true }).next([..."the"])[0]!.symbol, ".");
+  assert.equal(trainNext(history, { ends: true }).next([..."and tree"])[0]!.symbol, ".");
+  assert.equal(trainNext(history).next([..."the f"])[0]!.symbol, "i");
+});
+
+Deno.test("few symbols, long contexts: what only the last five decide is foreseen", () => {
+  const random = seededRandom(11);
+  const rule = Array.from({ length: 4 ** 5 }, () => Math.floor(random() * 4));
+  const history = Array.from({ length: 60 }, () => {
+    const line = Array.from({ length: 5 }, () => Math.floor(random() * 4));
+    while (line.length < 200) {
+      const key = line.slice(-5).reduce((sum, symbol) => 4 * sum + symbol, 0);
+      line.push(random() < 0.1 ? Math.floor(random() * 4) : rule[key]!);
+    }
+    return line;
+  });
+  const predictor = trainNext(history.slice(0, 50));
+  let asked = 0, right = 0;
+  for (const line of history.slice(50)) {
+    for (let at = 20; at < line.length; at += 5, asked++) {
+      if (predictor.next(line.slice(0, at), 1)[0]!.symbol === line[at]) right++;
+    }
+  }
+  // the rule decides nine times in ten, and of the rest chance hits one in four
+  assert.ok(right >= 0.85 * asked, `${right} of ${asked}`);
+});
+
 const nobody: EverybodysFollowers = { any: [], one: [], two: [] };
 const untrained = (sessions: string[][]) => nextActionPredictor({ sessions, model: null });
 
