@@ -3,7 +3,7 @@
 -- The scan: index entries nearest to a code, those within the margin of the p_count-th. Callers have
 -- checked the user and set plan_cache_mode: a generic plan per branch is twice as fast as planning.
 -- Distance and vid are sorted as one number, bits << 48 | vid, because a sort of plain numbers copies
--- no rows: a fifth of the scan.
+-- no rows (a fifth of the scan) and an array of them is cut where the margin ends without being read.
 create function private.recall_scan(
   p_user_id uuid, p_model_id smallint, p_margin int, p_sources smallint[], p_code bit, p_count int, p_contexts jsonb)
 returns bigint[]
@@ -14,34 +14,32 @@ declare
   v_facets bigint;
   v_ids bigint[];
 begin
-  if p_contexts is null then
+  if p_contexts is null and (p_user_id is not null
+    or to_regclass('private.recall_vectors_graph_' || p_model_id || '_idx') is null) then
     if p_user_id is not null then
       v_ids := array(
-        with near as materialized (
-          select ((v.code operator(extensions.<~>) p_code)::bigint << 48) | v.vid as key
-          from private.recall_vectors v
-          where v.model_id = p_model_id and v.source = any (p_sources) and v.user_id = p_user_id
-          order by 1 limit v_cap)
-        select n.key & 281474976710655 from near n
-        where n.key >> 48 <= coalesce((select n.key >> 48 from near n offset p_count - 1 limit 1), 1536) + p_margin);
-      if cardinality(v_ids) = v_cap then
-        -- a crowd: hundreds of rows about equally near, where bits alone cannot tell; look wider
-        v_ids := array(
-          select v.vid from private.recall_vectors v
-          where v.model_id = p_model_id and v.source = any (p_sources) and v.user_id = p_user_id
-          order by v.code operator(extensions.<~>) p_code limit 4 * v_cap);
-      end if;
-      return v_ids;
-    elsif to_regclass('private.recall_vectors_graph_' || p_model_id || '_idx') is null then
-      return array(
-        with near as materialized (
-          select ((v.code operator(extensions.<~>) p_code)::bigint << 48) | v.vid as key
-          from private.recall_vectors v
-          where v.model_id = p_model_id and v.source = any (p_sources)
-          order by 1 limit v_cap)
-        select n.key & 281474976710655 from near n
-        where n.key >> 48 <= coalesce((select n.key >> 48 from near n offset p_count - 1 limit 1), 1536) + p_margin);
+        select ((v.code operator(extensions.<~>) p_code)::bigint << 48) | v.vid
+        from private.recall_vectors v
+        where v.model_id = p_model_id and v.source = any (p_sources) and v.user_id = p_user_id
+        order by 1 limit v_cap);
+    else
+      v_ids := array(
+        select ((v.code operator(extensions.<~>) p_code)::bigint << 48) | v.vid
+        from private.recall_vectors v
+        where v.model_id = p_model_id and v.source = any (p_sources)
+        order by 1 limit v_cap);
     end if;
+    -- they are in order: what lies within the margin is counted by a binary search
+    v_ids := v_ids[1 : width_bucket(((coalesce(v_ids[p_count] >> 48, 1536) + p_margin + 1) << 48) - 1, v_ids)];
+    if p_user_id is not null and cardinality(v_ids) = v_cap then
+      -- a crowd: hundreds of rows about equally near, where bits alone cannot tell; look wider
+      return array(
+        select v.vid from private.recall_vectors v
+        where v.model_id = p_model_id and v.source = any (p_sources) and v.user_id = p_user_id
+        order by v.code operator(extensions.<~>) p_code limit 4 * v_cap);
+    end if;
+    return array(select k & 281474976710655 from unnest(v_ids) k);
+  elsif p_contexts is null then
     -- the graph is a partial index per model, so its number has to be a literal
     perform set_config('hnsw.ef_search', '400', true);
     execute format($graph$
@@ -131,50 +129,57 @@ set search_path = '' set plan_cache_mode = force_generic_plan as $$
 #variable_conflict use_column
 declare
   v_user uuid := private.acting_user(p_user_id);
-  v record;
-  v_ids bigint[];
+  v_norm double precision := extensions.vector_norm(p_embedding);
+  -- not one record: its fields would be looked up again for every row of the scan
+  v_model smallint;
+  v_margin smallint;
+  v_name text;
+  v_code bit(1536);
+  v_half extensions.halfvec(1536);
+  v_threshold double precision;
+  v_wanted int;
+  v_cap int;
+  v_keys bigint[];
 begin
-  if p_embedding is null or extensions.vector_dims(p_embedding) <> 1536 or extensions.vector_norm(p_embedding) = 0 then
+  if v_norm is null or v_norm = 0 or extensions.vector_dims(p_embedding) <> 1536 then
     perform private.checked_embedding(p_embedding);
   end if;
   -- in one query, because every expression of its own is prepared anew in each transaction
-  select m.id, m.margin, m.name, extensions.binary_quantize(p_embedding)::bit(1536) as code,
-    extensions.l2_normalize(p_embedding)::extensions.halfvec(1536) as half,
-    least(greatest(coalesce(p_threshold, 0.7), -1), 1) as threshold, c.wanted, greatest(400, 8 * c.wanted) as cap
-  into v
-  from private.embedding_state s join private.embedding_models m on m.id = s.answering_id,
-    least(greatest(coalesce(p_count, 5), 1), 200) c (wanted);
+  select m.id, m.margin, m.name, extensions.binary_quantize(p_embedding)::bit(1536),
+    (case when abs(v_norm - 1) < 0.001 then p_embedding else extensions.l2_normalize(p_embedding) end)::extensions.halfvec(1536),
+    least(greatest(coalesce(p_threshold, 0.7), -1), 1), least(greatest(coalesce(p_count, 5), 1), 200),
+    greatest(400, 8 * least(p_count, 200))
+  into v_model, v_margin, v_name, v_code, v_half, v_threshold, v_wanted, v_cap
+  from private.embedding_state s join private.embedding_models m on m.id = s.answering_id;
   if not found then
     return; -- nothing was ever stored
   end if;
   if v_user is not null then
     -- recall_scan, spelled out for the call that is made most: a fifth of a small user's time
-    v_ids := array(
-      with near as materialized (
-        select ((n.code operator(extensions.<~>) v.code)::bigint << 48) | n.vid as key
-        from private.recall_vectors n
-        where n.model_id = v.id and n.source = 1 and n.user_id = v_user
-        order by 1 limit v.cap)
-      select n.key & 281474976710655 from near n
-      where n.key >> 48 <= coalesce((select n.key >> 48 from near n offset v.wanted - 1 limit 1), 1536) + v.margin);
+    v_keys := array(
+      select ((n.code operator(extensions.<~>) v_code)::bigint << 48) | n.vid
+      from private.recall_vectors n
+      where n.model_id = v_model and n.source = 1 and n.user_id = v_user
+      order by 1 limit v_cap);
+    v_keys := v_keys[1 : width_bucket(((coalesce(v_keys[v_wanted] >> 48, 1536) + v_margin + 1) << 48) - 1, v_keys)];
   end if;
-  if v_user is null or cardinality(v_ids) = v.cap then
-    v_ids := private.recall_scan(v_user, v.id, v.margin, '{1}', v.code, v.wanted, null);
+  if v_user is null or cardinality(v_keys) = v_cap then
+    v_keys := private.recall_scan(v_user, v_model, v_margin, '{1}', v_code, v_wanted, null);
   end if;
   return query
     with winners as materialized (
-      select n.source_id, n.e operator(extensions.<=>) v.half as distance
-      from private.recall_vectors n where n.vid = any (v_ids)
-      order by 2 limit v.wanted)
+      select n.source_id, n.e operator(extensions.<=>) v_half as distance
+      from private.recall_vectors n where n.vid = any (array(select k & 281474976710655 from unnest(v_keys) k))
+      order by 2 limit v_wanted)
     select z.* from (
       select p.id, p.trigger, p.context, p.actions, p.final_outcome, p.confidence, p.use_count,
         -- full precision for the winners; while a model is being replaced, only the index has the new vector
-        case when p.embedding_model = v.name
+        case when p.embedding_model = v_name
           then 1 - (p.trigger_embedding operator(extensions.<=>) p_embedding) else 1 - w.distance end as exact
       from winners w join public.behavior_patterns p on p.id = w.source_id
-      where w.distance <= 1.001 - v.threshold
+      where w.distance <= 1.001 - v_threshold
       offset 0) z
-    where z.exact >= v.threshold
+    where z.exact >= v_threshold
     order by z.exact desc;
 end $$;
 comment on function private.find_similar_patterns(extensions.vector, double precision, int, uuid) is
