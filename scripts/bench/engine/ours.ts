@@ -55,7 +55,8 @@ export async function openOurs(
   kind: "llm" | "tool",
   together = true,
 ): Promise<Subject> {
-  const sql = postgres(url, { max: 16, prepare: true, onnotice: () => {} });
+  // reports that go together need one connection, starts a few; each has caches of its own to keep warm
+  const sql = postgres(url, { max: together ? 4 : 16, prepare: true, onnotice: () => {} });
   let sent = 0;
   const send = async (steps: Step[]): Promise<Reply[]> => {
     sent++;
