@@ -94,7 +94,7 @@ export interface HabitSettings {
   minSupport: number;
   minShare: Share;
   minDays: number;
-  /** An extension with this share of the support replaces the shorter pattern (delta-closed). */
+  /** A step with this share of the support belongs to the pattern (delta-closed); with less it is optional. */
   closure: Share;
   /** Family-wise error of the permutation test, over all patterns that could have been seen. */
   alpha: number;
@@ -173,7 +173,7 @@ export const defaults: Settings = {
     minSupport: 3,
     minShare: 0.05,
     minDays: 2,
-    closure: 0.9,
+    closure: 0.8,
     alpha: 0.01,
     extensionAlpha: 5e-3,
     shuffles: 20,
