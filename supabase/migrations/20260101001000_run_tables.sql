@@ -102,14 +102,17 @@ create table private.run_items (
   seq int not null,
   idx int not null,
   attempt smallint not null default 0,
-  due_at timestamptz default now(),
+  is_open boolean not null default true,
+  due_at timestamptz not null default now(),
   input jsonb,
   output jsonb,
   error jsonb,
   primary key (run_id, seq, idx)
-) with (fillfactor = 70);
-create index run_items_live_idx on private.run_items (run_id, seq, idx) where due_at is not null;
-comment on table private.run_items is 'The items of a fan-out. due_at: claimable from then on (a lease''s end, a retry''s turn); null = done.';
+) with (fillfactor = 50);
+-- of a column that taking an item leaves alone, so that taking it changes no index
+create index run_items_open_idx on private.run_items (run_id, seq, idx) where is_open;
+comment on table private.run_items is
+  'The items of a fan-out. due_at: claimable from then on (a lease''s end, a retry''s turn), while is_open: workers have it still to do.';
 
 create table private.run_signals (
   run_id uuid not null references public.mira_workflow_state (id) on delete cascade,

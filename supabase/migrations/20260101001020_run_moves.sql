@@ -99,8 +99,8 @@ begin
   insert into private.run_maps (run_id, seq, user_id, version_id, node, total, remaining, batch, max_failures)
   values (r.id, p_seq, r.user_id, r.version_id, n.key, v_total, v_total,
     least(greatest(coalesce((c ->> 'batch')::numeric::int, 10), 1), 1000), coalesce((c ->> 'max_failures')::numeric::int, 0));
-  insert into private.run_items (run_id, seq, idx, due_at, input)
-  select r.id, p_seq, i - 1, case when c #>> '{each,type}' <> 'subworkflow' then now() end, v
+  insert into private.run_items (run_id, seq, idx, is_open, input)
+  select r.id, p_seq, i - 1, c #>> '{each,type}' <> 'subworkflow', v
   from jsonb_array_elements(v_items) with ordinality t(v, i);
   if c #>> '{each,type}' = 'subworkflow' then
     perform private.create_child(r, n, p_seq, i::int - 1,
@@ -370,7 +370,7 @@ begin
     update private.run_items i set attempt = i.attempt + 1, due_at = now() + p_lease
     where i.run_id = p_run_id and i.seq = p_seq and i.idx = any (array(
       select f.idx from private.run_items f
-      where f.run_id = p_run_id and f.seq = p_seq and f.due_at <= now()
+      where f.run_id = p_run_id and f.seq = p_seq and f.is_open and f.due_at <= now()
       order by f.idx limit coalesce(p_take, m.batch) for update skip locked))
     returning i.idx, i.attempt, i.input
   )
@@ -402,7 +402,7 @@ comment on function private.take_items(uuid, int, int, interval, boolean) is
 
 create function private.items_left(p_run_id uuid, p_seq int) returns int
 language sql stable set search_path = '' as $$
-  select count(*)::int from private.run_items i where i.run_id = p_run_id and i.seq = p_seq and i.due_at is not null
+  select count(*)::int from private.run_items i where i.run_id = p_run_id and i.seq = p_seq and i.is_open
 $$;
 comment on function private.items_left(uuid, int) is 'How many items of a fan-out workers have still to do.';
 
@@ -476,9 +476,9 @@ comment on function private.follow_status(public.mira_workflow_state) is 'privat
 -- report comes too late and finds the map closed.
 create function private.close_items(p_run_id uuid, p_seq int default null) returns void
 language sql set search_path = '' as $$
-  update private.run_items i set due_at = null
+  update private.run_items i set is_open = false
   from (select o.seq, o.idx from private.run_items o
-    where o.run_id = p_run_id and o.due_at is not null and (p_seq is null or o.seq = p_seq) for update skip locked) o
+    where o.run_id = p_run_id and o.is_open and (p_seq is null or o.seq = p_seq) for update skip locked) o
   where i.run_id = p_run_id and i.seq = o.seq and i.idx = o.idx
 $$;
 comment on function private.close_items(uuid, int) is
@@ -574,7 +574,7 @@ begin
   update private.run_maps set is_open = false where run_id = p_map.run_id and seq = p_map.seq;
   if p_map.failed > p_map.max_failures then
     select i.error || jsonb_build_object('item', i.idx) into v_first from private.run_items i
-      where i.run_id = r.id and i.seq = p_map.seq and i.error is not null and i.due_at is null order by i.idx limit 1;
+      where i.run_id = r.id and i.seq = p_map.seq and i.error is not null and not i.is_open order by i.idx limit 1;
     perform private.close_items(r.id, p_map.seq);
     r := private.fail_step(r, n, p_map.seq, jsonb_build_object('error',
       jsonb_build_object('code', coalesce(v_first ->> 'code', 'item_failed'), 'item', v_first -> 'item', 'message',

@@ -278,7 +278,7 @@ begin
   if v_claimed < p_limit then
     for m in select rm.run_id, rm.seq from private.run_maps rm
       where rm.is_open and (p_run_id is null or rm.run_id = p_run_id) and (p_user_id is null or rm.user_id = p_user_id)
-        and exists (select from private.run_items i where i.run_id = rm.run_id and i.seq = rm.seq and i.due_at <= now())
+        and exists (select from private.run_items i where i.run_id = rm.run_id and i.seq = rm.seq and i.is_open and i.due_at <= now())
       order by random() limit p_limit - v_claimed loop
       v_task := private.take_items(m.run_id, m.seq, p_item_batch, v_lease);
       if v_task is not null then

@@ -32,7 +32,7 @@ create policy run_reserves_all_service on private.run_reserves for all to servic
 create function private.is_held(p_run_id uuid, p_seq int, p_item int, p_holder int) returns boolean
 language sql stable set search_path = '' as $$
   select case when p_item >= 0 then exists (select from private.run_items i
-      where i.run_id = p_run_id and i.seq = p_seq and i.idx = p_item and i.attempt = p_holder and i.due_at > now())
+      where i.run_id = p_run_id and i.seq = p_seq and i.idx = p_item and i.attempt = p_holder and i.is_open and i.due_at > now())
     else exists (select from public.mira_workflow_state s
       where s.id = p_run_id and s.lease_epoch = p_holder and s.leased_at is not null and s.due_at > now()) end
 $$;
@@ -168,7 +168,7 @@ begin
   end if;
   v_entry := r.cursor -> 'o' -> p_seq::text;
   if v_entry is null or not exists (select from private.run_items i
-      where i.run_id = r.id and i.seq = p_seq and i.idx = p_item and i.attempt = p_attempt and i.due_at is not null) then
+      where i.run_id = r.id and i.seq = p_seq and i.idx = p_item and i.attempt = p_attempt and i.is_open) then
     return private.refusal(r.id, r.status, 'stale_step');
   end if;
   select s.call into v_call from private.run_steps s where s.run_id = r.id and s.seq = p_seq and s.kind = 'call'

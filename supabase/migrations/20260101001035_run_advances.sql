@@ -156,14 +156,14 @@ begin
       duration_ms = (extract(epoch from now() - t.started_at) * 1000)::bigint
     from taken t where t.next_is_end and h.user_id = t.user_id and h.id = t.id and h.status <> 'completed'
   )
-  select array_agg(t.ord), array_agg(case when t.next_is_end then
+  select array_agg(t.ord order by t.ord), array_agg(case when t.next_is_end then
       concat('{"run_id":"', t.id, '","status":"completed","accepted":true,"tasks":[],"output":', t.output, '}')
     else concat('{"run_id":"', t.id, '","status":"running","accepted":true,"tasks":[{"run_id":"', t.id, '","seq":', t.seq + 1,
       ',"epoch":', t.lease_epoch, ',"attempt":1,"key":"', t.id, ':', t.seq + 1, '","user_id":"', t.user_id,
       '","workflow_id":', coalesce(to_json(t.workflow_id), 'null'), ',"thread_id":', coalesce(to_json(t.thread_id), 'null'),
       ',"node":', t.next_node, ',"state":', t.state_data, ',"input":', t.input,
       ',"budget_left":{"steps":', t.max_steps - t.steps_used, ',"tokens":null,"cost_micros":null,"time_ms":null},"lease_until":',
-      to_json(t.due_at), ',"deadline_at":', coalesce(to_json(t.deadline_at), 'null'), '}]}') end)
+      to_json(t.due_at), ',"deadline_at":', coalesce(to_json(t.deadline_at), 'null'), '}]}') end order by t.ord)
     into ords, replies from taken t;
 end $$;
 comment on function private.advance_straights(jsonb, interval) is
@@ -305,6 +305,9 @@ declare
   v_replies text[];
   x record;
 begin
+  if cardinality(v_straight.ords) = jsonb_array_length(p_steps) then
+    return concat('[', array_to_string(v_straight.replies, ','), ']')::json;
+  end if;
   for i in 1..coalesce(cardinality(v_straight.ords), 0) loop
     v_replies[v_straight.ords[i]] := v_straight.replies[i];
   end loop;
@@ -364,14 +367,15 @@ begin
     update private.run_items i set
       output = case when x.error is null then coalesce(x.output, 'null') end,
       error = x.error,
-      due_at = case when x.again then now() + make_interval(secs => greatest(
+      is_open = x.again,
+      due_at = case when not x.again then i.due_at else now() + make_interval(secs => greatest(
           least(coalesce((v_retry ->> 'base_ms')::float8, 500) * power(coalesce((v_retry ->> 'factor')::float8, 2), least(x.attempt - 1, 30)),
             coalesce((v_retry ->> 'max_ms')::float8, 60000)) * (0.8 + 0.4 * random()),
           coalesce((x.error ->> 'retry_after_ms')::float8, 0)) / 1000) end
     from result x
     -- the keys are named once more, as a list: whatever the planner believes, no other item is looked at
     where i.run_id = p_run_id and i.seq = p_seq and i.idx = any (v_given) and i.idx = x.idx and i.attempt = x.attempt
-      and i.due_at is not null
+      and i.is_open
     returning x.idx, x.again, x.error is not null as bad, x.usage
   )
   select array_agg(idx), count(*) filter (where bad and not again),
@@ -449,7 +453,7 @@ declare
 begin
   -- is this likely to be the last batch?
   select count(*) into v_open from (select from private.run_items i
-    where i.run_id = p_run_id and i.seq = p_seq and i.due_at is not null limit v_given + 1) open;
+    where i.run_id = p_run_id and i.seq = p_seq and i.is_open limit v_given + 1) open;
   begin
     return private.report_items(p_run_id, p_seq, p_results, p_take, p_lease, p_lean, v_open <= v_given);
   exception when sqlstate 'MR001' then
@@ -480,7 +484,7 @@ begin
       from jsonb_to_recordset(x -> 'items') as t(idx int, attempt int)
       where i.run_id = (x ->> 'run_id')::uuid and i.seq = (x ->> 'seq')::int and i.idx = t.idx
         and i.idx = any (array(select (held ->> 'idx')::int from jsonb_array_elements(x -> 'items') held))
-        and i.attempt = t.attempt and i.due_at is not null;
+        and i.attempt = t.attempt and i.is_open;
       if not found then
         v_lost := v_lost || (x -> 'run_id');
       end if;
@@ -524,7 +528,7 @@ begin
       from jsonb_to_recordset(x -> 'items') as t(idx int, attempt int)
       where i.run_id = (x ->> 'run_id')::uuid and i.seq = (x ->> 'seq')::int and i.idx = t.idx
         and i.idx = any (array(select (held ->> 'idx')::int from jsonb_array_elements(x -> 'items') held))
-        and i.attempt = t.attempt and i.due_at is not null;
+        and i.attempt = t.attempt and i.is_open;
     else
       update public.mira_workflow_state s set due_at = now(), leased_at = null, lease_epoch = lease_epoch + 1,
         cursor = private.cursor_of(s), straight_node = null

@@ -170,7 +170,7 @@ begin
     update private.run_maps m set is_open = true, failed = 0,
         remaining = (select count(*) from private.run_items i where i.run_id = m.run_id and i.seq = m.seq and (i.output is null))
       where m.run_id = r.id and r.cursor -> 'o' ? m.seq::text;
-    update private.run_items i set due_at = now(), attempt = 0, error = null
+    update private.run_items i set is_open = true, due_at = now(), attempt = 0, error = null
       where i.run_id = r.id and i.output is null and r.cursor -> 'o' ? i.seq::text;
     r.error := null;
     r.finished_at := null;
