@@ -134,7 +134,9 @@ comment on function private.reserve_spend(uuid, int, int, int, int, int, numeric
 
 create function public.mira_reserve_spend(p_run_id uuid, p_seq int, p_item int, p_holder int, p_input_tokens int,
   p_answer_tokens int, p_input_price numeric default null, p_output_price numeric default null) returns jsonb
-language plpgsql set search_path = '' as $$
+-- planned for keys, as everything that workers call all the time: a plan may outlive today's table sizes by far
+language plpgsql set search_path = '' set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off
+  set plan_cache_mode = force_generic_plan as $$
 begin
   return private.reserve_spend(p_run_id, p_seq, p_item, p_holder, p_input_tokens, p_answer_tokens, p_input_price, p_output_price);
 end $$;
