@@ -11,6 +11,7 @@
 import { parseArgs } from "node:util";
 import { basename } from "node:path";
 import { trainNext } from "../../functions-shared/behaviour/predict_next.ts";
+import { ceiling } from "./next/ceiling.ts";
 import { compactPredictionTree, PROFILES } from "./next/compact_prediction_tree.ts";
 import { families } from "./next/families.ts";
 import { allOrders, firstOrder, partialMatching } from "./next/markov.ts";
@@ -39,7 +40,10 @@ const trees = PROFILES.map((profile, i) => ({
   name: `CPT+ ${i + 1}`,
 }));
 
-/** `next.<family>`: against the best CPT+ and the best Markov order; `next.sample`: what is served, against order 1. */
+/**
+ * `next.<family>`: against the best CPT+ and the best Markov order; `next.sample`: what is served,
+ * against order 1, and beside the most that can be known.
+ */
 export const bench: Bench = async ({ args, log }) => {
   const { values } = parseArgs({
     args,
@@ -76,6 +80,10 @@ export const bench: Bench = async ({ args, log }) => {
   const sample = await readSample();
   const mine = sampleShare(alone(ours), sample);
   const served = sampleShare(servedPredictor, sample);
+  const most = await ceiling(sample.actions);
+  (["every action", "the person's own doing"] as const).forEach((what, i) =>
+    log(`sample log, ${what}: who has read the scripts, but not the dice, ${percent(most[i]!)}`)
+  );
   for (
     const [whose, chain] of [
       ["everybody's", sampleShare(pooled(firstOrder), sample)],

@@ -20,6 +20,8 @@ const CONSEQUENCE = 1_000;
 export interface Sample {
   /** Symbols mean the same for everybody. */
   people: Map<string, number[][]>;
+  /** The same sessions by the names of actions. */
+  actions: Map<string, string[][]>;
   /** Actions that only follow from the one before, by session. */
   consequences: Map<readonly number[], Set<number>>;
 }
@@ -38,24 +40,29 @@ export async function readSample(): Promise<Sample> {
     return ids.get(token)!;
   };
   const consequences = new Map<readonly number[], Set<number>>();
-  const sessions = [...people].map(([user, events]): [string, number[][]] => [
-    user,
-    digestSessions(events).map(({ tokens, token_after }) => {
-      const symbols = tokens.map(symbol);
-      consequences.set(
-        symbols,
-        new Set(
-          symbols.keys().filter((i) =>
-            i > 0 && tokens[i]!.startsWith("navigation:") &&
-            /^(?:click|form_submit):/.test(tokens[i - 1]!) &&
-            token_after[i]! - token_after[i - 1]! < CONSEQUENCE
+  const actions = new Map<string, string[][]>();
+  const sessions = [...people].map(([user, events]): [string, number[][]] => {
+    const digests = digestSessions(events);
+    actions.set(user, digests.map(({ tokens }) => tokens));
+    return [
+      user,
+      digests.map(({ tokens, token_after }) => {
+        const symbols = tokens.map(symbol);
+        consequences.set(
+          symbols,
+          new Set(
+            symbols.keys().filter((i) =>
+              i > 0 && tokens[i]!.startsWith("navigation:") &&
+              /^(?:click|form_submit):/.test(tokens[i - 1]!) &&
+              token_after[i]! - token_after[i - 1]! < CONSEQUENCE
+            ),
           ),
-        ),
-      );
-      return symbols;
-    }),
-  ]);
-  return { people: new Map(sessions), consequences };
+        );
+        return symbols;
+      }),
+    ];
+  });
+  return { people: new Map(sessions), actions, consequences };
 }
 
 /** Trains a predictor for one person, given their own sessions and each other person's. */
