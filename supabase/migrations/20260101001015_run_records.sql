@@ -15,11 +15,12 @@ comment on function private.write_log(uuid, uuid, text, text, text, text, jsonb)
   'One line the engine itself words, in the run''s commentary.';
 
 -- What is kept beside the checkpoint is redacted and never too large: a record must not fail its run. One look
--- for a long word, an address or a telling key spares most values the search for secrets.
+-- for a long word, an address or a telling key spares most values the search for secrets; at text made lower
+-- first, which costs a third of looking without regard to case.
 create function private.keep_json(p_value jsonb, p_bytes int default 16384) returns jsonb
 language plpgsql immutable set search_path = '' as $$
 begin
-  if p_value is null or pg_column_size(p_value) < 4096 and pg_column_size(p_value) <= p_bytes and p_value::text !~*
+  if p_value is null or pg_column_size(p_value) < 4096 and pg_column_size(p_value) <= p_bytes and lower(p_value::text collate "C") !~
     '[a-z0-9_+/-]{12}|://|(pass(word|wd|phrase|code)?|secret|token|key|authorization|cookie|credentials?|jwt|cvv|cvc|ssn|pin|otp|iban|number)"\s*:' then
     return p_value;
   elsif pg_column_size(p_value) > p_bytes then
