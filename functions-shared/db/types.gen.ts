@@ -1215,6 +1215,20 @@ export type Database = {
         };
         Relationships: [
           {
+            foreignKeyName: "mira_workflow_state_id_fkey";
+            columns: ["id"];
+            isOneToOne: true;
+            referencedRelation: "workflow_executions";
+            referencedColumns: ["id"];
+          },
+          {
+            foreignKeyName: "mira_workflow_state_id_fkey";
+            columns: ["id"];
+            isOneToOne: true;
+            referencedRelation: "workflow_history";
+            referencedColumns: ["id"];
+          },
+          {
             foreignKeyName: "mira_workflow_state_parent_run_id_fkey";
             columns: ["parent_run_id"];
             isOneToOne: false;
@@ -1532,7 +1546,22 @@ export type Database = {
           "updated_at"?: string;
           "user_id"?: string;
         };
-        Relationships: [];
+        Relationships: [
+          {
+            foreignKeyName: "task_history_execution_id_fkey";
+            columns: ["execution_id"];
+            isOneToOne: false;
+            referencedRelation: "workflow_executions";
+            referencedColumns: ["id"];
+          },
+          {
+            foreignKeyName: "task_history_execution_id_fkey";
+            columns: ["execution_id"];
+            isOneToOne: false;
+            referencedRelation: "workflow_history";
+            referencedColumns: ["id"];
+          },
+        ];
       };
       "tool_executions": {
         Row: {
@@ -1591,6 +1620,20 @@ export type Database = {
           "user_id"?: string;
         };
         Relationships: [
+          {
+            foreignKeyName: "tool_executions_run_id_fkey";
+            columns: ["run_id"];
+            isOneToOne: false;
+            referencedRelation: "workflow_executions";
+            referencedColumns: ["id"];
+          },
+          {
+            foreignKeyName: "tool_executions_run_id_fkey";
+            columns: ["run_id"];
+            isOneToOne: false;
+            referencedRelation: "workflow_history";
+            referencedColumns: ["id"];
+          },
           {
             foreignKeyName: "tool_executions_user_id_project_id_fkey";
             columns: ["user_id", "project_id"];

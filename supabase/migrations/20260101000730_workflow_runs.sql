@@ -46,10 +46,9 @@ comment on column public.workflow_executions.results is 'The run''s output.';
 -- Pages are left emptier than full: runs that started together are updated together, each old version stays
 -- until the transaction ends, and a version that finds no room beside the old one costs every index an entry.
 -- No check constraints: PostgreSQL parses them anew for every statement, and only the engine writes here.
--- No foreign key to the ledger either, which would cost every start a look and a row lock: both rows are born in
--- one transaction, and the ledger's takes this one along (private.delete_with_run).
 create table public.mira_workflow_state (
-  id uuid primary key default gen_random_uuid(),
+  id uuid primary key default gen_random_uuid()
+    references public.workflow_executions (id) on delete cascade,
   user_id uuid not null,
   workflow_id uuid,
   version_id bigint not null,

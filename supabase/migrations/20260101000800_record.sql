@@ -147,8 +147,8 @@ comment on function private.period_of(timestamptz, text, timestamptz) is
 
 -- whose record it is -------------------------------------------------------------------------------
 
--- What takes rows at every step of every run has no foreign key to the account or to the run: PostgreSQL would
--- write a row lock on the account into the log for each step, and look both up. The same is promised otherwise.
+-- What takes rows at every step of every run has no foreign key to the account: PostgreSQL would look it up and
+-- write a row lock on it into the log for each step. The same is promised otherwise.
 -- Whoever writes holds the account: the engine by the ledger row that it writes or the run that it has locked,
 -- everybody else by `private.hold_account`. An account that is deleted waits for them and then takes the rows
 -- along (`private.delete_with_account`).
@@ -182,23 +182,15 @@ comment on function private.demand_fit(boolean, text) is
 create function private.check_direct_record() returns trigger
 language plpgsql security definer set search_path = '' as $$
 declare
-  v_run uuid := pg_catalog.to_jsonb(new) ->> tg_argv[0];
   v_fits boolean;
 begin
   execute pg_catalog.format('select private.fits($1::%s)', tg_relid::pg_catalog.regclass) into v_fits using new;
   perform private.demand_fit(v_fits, tg_table_name);
   perform private.hold_account(new.user_id);
-  if v_run is not null then
-    perform from public.workflow_executions w where w.id = v_run for key share;
-    if not found then
-      raise exception using errcode = 'foreign_key_violation', message = 'run_not_found',
-        detail = 'There is no such run.';
-    end if;
-  end if;
   return null;
 end $$;
 comment on function private.check_direct_record() is
-  'Trigger(column of the run): what the secret key writes straight into a table fits, and names an account and a run that exist. '
+  'Trigger: what the secret key writes straight into a table fits, and names an account that exists. '
   'Definer: reads auth.users.';
 
 -- who may call what --------------------------------------------------------------------------------

@@ -3,7 +3,7 @@
 create table public.task_history (
   id uuid not null default gen_random_uuid(),
   user_id uuid not null references auth.users (id) on delete cascade,
-  execution_id uuid,
+  execution_id uuid references public.workflow_executions (id) on delete set null,
   description text not null,
   services_used text[] not null default '{}',
   metadata jsonb not null default '{}',
@@ -42,8 +42,7 @@ comment on column public.task_history.output_links is 'Addresses of what the tas
 comment on column public.task_history.duration_ms is 'From start to end, in milliseconds.';
 
 create index task_history_user_id_created_at_idx on public.task_history (user_id, created_at, id);
--- a run's own task has the run's id; only what outside agents point at a run is looked for by it
-create index task_history_execution_id_idx on public.task_history (execution_id) where execution_id <> id;
+create index task_history_execution_id_idx on public.task_history (execution_id);
 
 alter table public.task_history enable row level security;
 revoke all on public.task_history from public, anon, authenticated;
@@ -55,7 +54,7 @@ create policy task_history_delete_own on public.task_history
   for delete to authenticated using (user_id = (select auth.uid()));
 
 create trigger task_history_check_direct after insert or update on public.task_history
-  for each row when (current_user::text = 'service_role') execute function private.check_direct_record('execution_id');
+  for each row when (current_user::text = 'service_role') execute function private.check_direct_record();
 
 -- the commonest change is always allowed: a run need not pay for the question
 create trigger task_history_check_status after update of status on public.task_history
@@ -97,7 +96,6 @@ begin
       detail = 'description says what was asked for.';
   end if;
   perform private.check_task_status(p_status);
-  perform private.hold_account(v_user);
   if p_execution_id is not null then
     perform from public.workflow_executions w where w.id = p_execution_id and w.user_id = v_user for key share;
     if not found then

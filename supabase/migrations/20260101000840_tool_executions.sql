@@ -3,7 +3,7 @@
 create table public.tool_executions (
   id uuid not null default private.ordered_uuid(),
   user_id uuid not null,
-  run_id uuid,
+  run_id uuid references public.workflow_executions (id) on delete cascade,
   task_id uuid,
   project_id uuid,
   duration_ms bigint,
@@ -52,7 +52,7 @@ create policy tool_executions_select_own on public.tool_executions
   for select to authenticated using (user_id = (select auth.uid()));
 
 create trigger tool_executions_check_direct after insert or update on public.tool_executions
-  for each row when (current_user::text = 'service_role') execute function private.check_direct_record('run_id');
+  for each row when (current_user::text = 'service_role') execute function private.check_direct_record();
 create trigger tool_executions_check_status before update of status on public.tool_executions
   for each row when (old.status is distinct from new.status)
   execute function private.check_status_change('tool_execution', '{

@@ -173,23 +173,6 @@ comment on function private.delete_run_rows() is 'Trigger: a deleted run takes i
 create trigger mira_workflow_state_delete_rows after delete on public.mira_workflow_state
   referencing old table as gone for each statement execute function private.delete_run_rows();
 
--- The checkpoint first: deleting it waits for whoever holds the run, whose rows are then seen here.
-create function private.delete_with_run() returns trigger
-language plpgsql security definer set search_path = '' as $$
-begin
-  delete from public.mira_workflow_state s using gone where s.id = gone.id;
-  delete from public.tool_executions t using gone where t.run_id = gone.id;
-  update public.task_history h set execution_id = null from gone
-    where h.user_id = gone.user_id and h.id = gone.id and h.execution_id = gone.id;
-  update public.task_history h set execution_id = null from gone
-    where h.execution_id = gone.id and h.execution_id <> h.id;
-  return null;
-end $$;
-comment on function private.delete_with_run() is
-  'Trigger: a deleted run takes its checkpoint and its tool calls with it; the task stays and forgets it.';
-create trigger workflow_executions_delete_rows after delete on public.workflow_executions
-  referencing old table as gone for each statement execute function private.delete_with_run();
-
 -- Before anything that hangs on the account by a key, because a step at work holds its run and will want the
 -- ledger: once the runs are had, child before parent as everywhere, nobody is left who could write more.
 create function private.delete_with_account() returns trigger
@@ -223,4 +206,4 @@ create trigger user_limits_follow after insert on private.user_limits
 
 -- Nobody calls these but the server.
 select private.close_functions('{
-  delete_run_rows,delete_with_run,delete_with_account,follow_limits}');
+  delete_run_rows,delete_with_account,follow_limits}');

@@ -26,8 +26,8 @@ async function ciphertext(rows: RowMaker, owner: string): Promise<string> {
 }
 
 /**
- * Values that only their domain can compose: the vault refuses whatever is not its own envelope, what
- * belongs to a run without a foreign key has the run's id, and a pattern's outcomes are a trigger's.
+ * Values that only their domain can compose: the vault refuses whatever is not its own envelope, and
+ * a trigger asks for a pattern's outcome.
  */
 const COMPOSED: Record<string, (rows: RowMaker, owner: string) => Promise<Row>> = {
   "private.vault_data_keys": () =>
@@ -35,9 +35,6 @@ const COMPOSED: Record<string, (rows: RowMaker, owner: string) => Promise<Row>> 
       wrapped_key: `w1.2026-11.${base64url(8)}.${base64url(16)}.${base64url(107)}`,
       retired_at: "2026-11-21T00:00:00Z", // only one per person may be current
     }),
-  "public.mira_workflow_state": async (rows, owner) => ({
-    id: (await rows.rowOf("public.workflow_executions", owner))["id"],
-  }),
   "private.token_revocations": async (rows, owner) => ({
     encrypted_token: await ciphertext(rows, owner),
   }),

@@ -109,6 +109,18 @@ Deno.test("what a run saves and does is in the record of its user, once", async 
   }]);
 });
 
+Deno.test("a run is read with its checkpoint, its tool calls and its task in one request", async () => {
+  const body = await run(chain(tool("shape", "compose", { a: 1 })));
+  const { data, error } = await ada.client.from("workflow_executions").select(
+    "current_state, mira_workflow_state(status), tool_executions(tool_name), task_history(status)",
+  ).eq("id", body.run_id).single();
+  assert.equal(error, null, JSON.stringify(error));
+  assert.equal(data!.current_state, "completed");
+  assert.deepEqual([data!.mira_workflow_state].flat(), [{ status: "completed" }]);
+  assert.deepEqual(data!.tool_executions, [{ tool_name: "compose" }]);
+  assert.deepEqual(data!.task_history, [{ status: "completed" }]);
+});
+
 Deno.test("a run records what worked, and a later one recalls it by meaning", async () => {
   const taught = await run(chain(
     tool("learn", "record_pattern", {
