@@ -7,7 +7,8 @@
 create function public.mira_start_run(p_user_id uuid, p_workflow_id uuid default null, p_workflow jsonb default null,
   p_input jsonb default '{}', p_thread_id uuid default null, p_idempotency_key text default null,
   p_options jsonb default '{}', p_lease_ms int default 0, p_boxed boolean default false) returns json
-language plpgsql set search_path = '' as $$
+language plpgsql set search_path = '' set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off
+  set plan_cache_mode = force_generic_plan as $$
 declare
   v_reply json;
 begin
@@ -23,7 +24,8 @@ begin
   return private.start_run(p_user_id, p_workflow_id, p_workflow, p_input, p_thread_id, p_idempotency_key, p_options, p_lease_ms);
 end $$;
 create function public.mira_start_runs(p_user_id uuid, p_workflow_id uuid, p_inputs jsonb, p_lease_ms int default 0) returns json
-language plpgsql set search_path = '' as $$
+language plpgsql set search_path = '' set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off
+  set plan_cache_mode = force_generic_plan as $$
 declare
   v_replies json;
 begin
@@ -42,7 +44,8 @@ begin
 end $$;
 create function public.mira_advance(p_run_id uuid, p_epoch int, p_seq int, p_outcome jsonb, p_lease_ms int default 60000)
 returns json
-language plpgsql set search_path = '' as $$
+language plpgsql set search_path = '' set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off
+  set plan_cache_mode = force_generic_plan as $$
 declare
   v_lease interval := make_interval(secs => least(greatest(p_lease_ms, 1000), 900000)::float8 / 1000);
   v_reply json;
