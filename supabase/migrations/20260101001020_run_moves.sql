@@ -78,6 +78,15 @@ end $$;
 comment on function private.fail_step(public.mira_workflow_state, private.version_nodes, int, jsonb, text) is
   'Closes a step that finally failed: takes its error edge, or fails the run.';
 
+-- What a sub-workflow that stands for an item begins with.
+create function private.item_input(n private.version_nodes, i private.run_items, r public.mira_workflow_state) returns jsonb
+language sql stable set search_path = '' as $$
+  select private.pick(coalesce(n.node #> '{config,each,config,input}', '"$"'),
+    case when jsonb_typeof(i.input) = 'object' then i.input else '{}' end || jsonb_build_object('item', i.input, 'index', i.idx), r.input)
+$$;
+comment on function private.item_input(private.version_nodes, private.run_items, public.mira_workflow_state) is
+  'The input of the run that does an item of a map over a sub-workflow: its template over the item, {item, index}.';
+
 -- Begin a fan-out: its items become rows. An empty list is done at once.
 create function private.open_map(inout r public.mira_workflow_state, n private.version_nodes, p_seq int)
 language plpgsql set search_path = '' as $$
@@ -103,10 +112,8 @@ begin
   select r.id, p_seq, i - 1, c #>> '{each,type}' <> 'subworkflow', v
   from jsonb_array_elements(v_items) with ordinality t(v, i);
   if c #>> '{each,type}' = 'subworkflow' then
-    perform private.create_child(r, n, p_seq, i::int - 1,
-      private.pick(coalesce(c #> '{each,config,input}', '"$"'),
-        case when jsonb_typeof(v) = 'object' then v else '{}' end || jsonb_build_object('item', v, 'index', i - 1), r.input))
-    from jsonb_array_elements(v_items) with ordinality t(v, i);
+    perform private.create_child(r, n, p_seq, i.idx, private.item_input(n, i, r))
+    from private.run_items i where i.run_id = r.id and i.seq = p_seq order by i.idx;
   end if;
 end $$;
 comment on function private.open_map(public.mira_workflow_state, private.version_nodes, int) is
@@ -610,6 +617,9 @@ begin
     update private.run_items i set output = case when v_ok then private.output_of(c) end, error = case when not v_ok then v_error end
       where i.run_id = c.parent_run_id and i.seq = c.parent_seq and i.idx = c.parent_item
         and i.output is null and i.error is null;
+    if not found then
+      return; -- the item has its outcome, from another child
+    end if;
     update private.run_maps set remaining = remaining - 1, failed = failed + (not v_ok)::int,
         tokens = tokens + c.tokens_used, cost_micros = cost_micros + c.cost_micros
       where run_id = c.parent_run_id and seq = c.parent_seq and is_open returning * into m;
@@ -641,5 +651,5 @@ comment on function private.child_finished(public.mira_workflow_state) is
 
 -- Nobody calls these but the server.
 select private.close_functions('{
-  enqueue,complete_step,fail_step,open_map,move,wake,task,issue,take_items,items_left,waiting,follow_ledger,close_ledger,
+  enqueue,complete_step,fail_step,item_input,open_map,move,wake,task,issue,take_items,items_left,waiting,follow_ledger,close_ledger,
   follow_status,close_items,straight_node,save,finish_map,child_finished}');

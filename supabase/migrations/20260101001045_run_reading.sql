@@ -170,8 +170,18 @@ begin
     update private.run_maps m set is_open = true, failed = 0,
         remaining = (select count(*) from private.run_items i where i.run_id = m.run_id and i.seq = m.seq and (i.output is null))
       where m.run_id = r.id and r.cursor -> 'o' ? m.seq::text;
-    update private.run_items i set is_open = true, due_at = now(), attempt = 0, error = null
-      where i.run_id = r.id and i.output is null and r.cursor -> 'o' ? i.seq::text;
+    update private.run_items i set is_open = n.node #>> '{config,each,type}' <> 'subworkflow', due_at = now(), attempt = 0,
+        error = null
+      from private.run_maps m join private.version_nodes n on n.version_id = m.version_id and n.key = m.node
+      where i.run_id = r.id and i.output is null and r.cursor -> 'o' ? i.seq::text and m.run_id = i.run_id and m.seq = i.seq;
+    -- an item that is a workflow of its own gets a new run, unless one is still on its way
+    perform private.create_child(r, n, i.seq, i.idx, private.item_input(n, i, r))
+      from private.run_items i
+      join private.run_maps m on m.run_id = i.run_id and m.seq = i.seq
+      join private.version_nodes n on n.version_id = m.version_id and n.key = m.node
+      where i.run_id = r.id and i.output is null and r.cursor -> 'o' ? i.seq::text and n.node #>> '{config,each,type}' = 'subworkflow'
+        and not exists (select from public.mira_workflow_state c where c.parent_run_id = i.run_id and c.parent_seq = i.seq
+          and c.parent_item = i.idx and c.finished_at is null);
     r.error := null;
     r.finished_at := null;
     r.stalls := 0;

@@ -1,6 +1,6 @@
 begin;
 \ir setup.psql
-select plan(28);
+select plan(32);
 
 create function pg_temp.mapper(p_more jsonb default '{}') returns jsonb language sql as $$ select pg_temp.graph(
   jsonb_build_object('start', '["start"]'::jsonb, 'm', jsonb_build_array('map', '{"items":"$.list","each":{"type":"tool","config":{"tool":"echo"}},"batch":10}'::jsonb || p_more),
@@ -73,6 +73,23 @@ insert into run select 'subs', (x ->> 'run_id')::uuid, x from pg_temp.start(pg_t
 select is(jsonb_path_query_array(reply -> 'tasks', '$[*].input.n'), '[7,8]', 'a map of sub-workflows starts one per item') from run;
 do $$ declare t jsonb; begin for t in select jsonb_array_elements(reply -> 'tasks') from run loop perform pg_temp.done((t ->> 'run_id')::uuid, 1, t #> '{input,n}'); end loop; end $$;
 select is((select output from public.mira_workflow_state s where s.id = run.id), '[7,8]', 'and joins them in order') from run;
+
+-- and driven again when one of them failed
+delete from run;
+insert into run select 'again', (x ->> 'run_id')::uuid, x from pg_temp.start(pg_temp.graph(
+  '{"start":["start"],"m":["map",{"items":"$.list","each":{"type":"subworkflow","config":{"workflow_id":"c0000000-0000-4000-8000-000000000009","input":{"n":"$.item"}}}}],"end":["end",{"output":"$.m"}]}', 'start>m m>end'), '{"list":[7,8]}') x;
+do $$ declare t jsonb; begin
+  select jsonb_path_query_first(reply, '$.tasks[*] ? (@.input.n == 7)') into t from run;
+  perform pg_temp.done((t ->> 'run_id')::uuid, 1, '7');
+  select jsonb_path_query_first(reply, '$.tasks[*] ? (@.input.n == 8)') into t from run;
+  perform pg_temp.failed((t ->> 'run_id')::uuid, 1, '{"code":"bad","message":"no","retryable":false}');
+end $$;
+select is((select status from public.mira_workflow_state s where s.id = run.id), 'failed', 'one that fails beyond what is allowed fails the map') from run;
+select is(public.mira_redrive_runs(null, array[id]) ->> 'redriven', '1', 'driven again') from run;
+create temp table redriven as select public.mira_claim_tasks() as reply;
+select is((select jsonb_path_query_array(reply, '$.tasks[*].input.n') from redriven), '[8]', 'only the one that failed runs again, as a run of its own');
+do $$ begin perform pg_temp.done((reply #>> '{tasks,0,run_id}')::uuid, 1, '80') from redriven; end $$;
+select is((select output from public.mira_workflow_state s where s.id = run.id), '[7,80]', 'and its outcome joins the others') from run;
 
 select * from finish();
 rollback;
