@@ -28,7 +28,8 @@ const COMPANIES = [
 export const STATUSES = ["new", "contacted", "qualified", "won", "lost"];
 export const SOURCES = ["website", "referral", "event", "cold call"];
 
-function seed() {
+/** The leads that every browser begins with. */
+export function firstLeads() {
   return Array.from({ length: 36 }, (_, i) => ({
     id: String(i + 1),
     name: `${FIRST[i * 5 % 12]} ${LAST[i * 3 % 8]}`,
@@ -46,7 +47,7 @@ function seed() {
 /** All leads. */
 export function leads() {
   const kept = localStorage.getItem(KEY);
-  return kept ? JSON.parse(kept) : seed();
+  return kept ? JSON.parse(kept) : firstLeads();
 }
 
 /** Adds a lead, or changes the one with its id; returns it. */

@@ -166,6 +166,17 @@ comment on function private.hold_account(uuid) is
   'Until commit the account cannot be deleted: for whoever writes rows of it that have no foreign key. '
   'Errors: foreign_key_violation. Definer: reads auth.users.';
 
+create function private.hold_run(p_user_id uuid, p_run_id uuid, p_pointer text) returns void
+language plpgsql set search_path = '' as $$
+begin
+  perform from public.workflow_executions w where w.id = p_run_id and w.user_id = p_user_id for key share;
+  if p_run_id is not null and not found then
+    raise exception using errcode = 'PT404', message = 'run_not_found', hint = p_pointer, detail = 'There is no such run.';
+  end if;
+end $$;
+comment on function private.hold_run(uuid, uuid, text) is
+  'Until commit the run, if one is named, cannot be deleted, and is the person''s own. Errors: PT404 run_not_found with the pointer.';
+
 -- A check constraint would be read and prepared anew for every statement that writes, at every step of every run.
 -- The engine writes nothing that does not fit; everybody else comes through here.
 create function private.demand_fit(p_fits boolean, p_table text) returns void
@@ -197,7 +208,7 @@ comment on function private.check_direct_record() is
 
 select private.open_to_server('{
   redact_text,redact_keys,redact_json,clip_text,clip_json,check_status_change,ordered_uuid,check_period,
-  period_of,hold_account,demand_fit,check_direct_record}');
+  period_of,hold_account,hold_run,demand_fit,check_direct_record}');
 grant execute on function
   private.check_period(text, timestamptz, timestamptz),
   private.period_of(timestamptz, text, timestamptz),

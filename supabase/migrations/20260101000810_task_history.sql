@@ -96,13 +96,7 @@ begin
       detail = 'description says what was asked for.';
   end if;
   perform private.check_task_status(p_status);
-  if p_execution_id is not null then
-    perform from public.workflow_executions w where w.id = p_execution_id and w.user_id = v_user for key share;
-    if not found then
-      raise exception using errcode = 'PT404', message = 'run_not_found', hint = '/execution_id',
-        detail = 'There is no such run.';
-    end if;
-  end if;
+  perform private.hold_run(v_user, p_execution_id, '/execution_id');
   insert into public.task_history as t (id, user_id, execution_id, description, status,
     services_used, metadata, started_at, completed_at)
   values (v_id, v_user, p_execution_id, private.clip_text(private.redact_text(p_description), 8192),

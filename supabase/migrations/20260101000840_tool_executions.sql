@@ -77,13 +77,7 @@ begin
       detail = 'tool_name has 1 to 200 characters.';
   end if;
   perform private.hold_account(v_user);
-  if p_run_id is not null then
-    perform from public.workflow_executions w where w.id = p_run_id and w.user_id = v_user for key share;
-    if not found then
-      raise exception using errcode = 'PT404', message = 'run_not_found', hint = '/run_id',
-        detail = 'There is no such run.';
-    end if;
-  end if;
+  perform private.hold_run(v_user, p_run_id, '/run_id');
   insert into public.tool_executions as t (id, user_id, run_id, task_id, project_id, tool_name, step, arguments)
   values (v_id, v_user, p_run_id, p_task_id, p_project_id, p_tool_name, p_step,
     private.redact_json(p_arguments))

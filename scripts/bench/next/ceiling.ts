@@ -13,7 +13,8 @@ import { seededRandom } from "../../../functions-shared/behaviour/statistics.ts"
 import { Hand } from "../../sample/recorder/hand.ts";
 import { PEOPLE, type Person } from "../../sample/recorder/people.ts";
 import { Chance } from "../../sample/recorder/random.ts";
-import { firstLeads, PaperApp, type PaperLead } from "./paper_app.ts";
+import { firstLeads } from "../../sample/data.js";
+import { PaperApp, type PaperLead } from "./paper_app.ts";
 
 /** Recordings played, and visits played on from one point of a visit. */
 const RECORDINGS = 2_000;
@@ -81,7 +82,7 @@ export async function ceiling(
   let asked = 0, right = 0, askedOwn = 0, rightOwn = 0;
   for (const [p, person] of PEOPLE.entries()) {
     const visits: { visit: Visit; day: number; before: PaperLead[] }[] = [];
-    const leads = firstLeads();
+    const leads = firstLeads() as PaperLead[];
     for (const [i, day] of person.days.entries()) {
       const before = structuredClone(leads);
       const chance = new Chance(p * 1000 + day);
@@ -128,7 +129,7 @@ async function played(
     for (const action of visit.actions) after.set(begin += `\n${action}`, new Map());
   }
   for (let recording = 0; recording < RECORDINGS; recording++) {
-    const leads = firstLeads();
+    const leads = firstLeads() as PaperLead[];
     for (const day of person.days) {
       const { actions } = await play(person, day, leads, new Dice([], others));
       let begin = dayKind(day);

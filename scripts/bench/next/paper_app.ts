@@ -16,19 +16,6 @@ export interface PaperLead {
   day: number;
 }
 
-const FIRST = "Aino Bram Chidi Dalia Emil Farah Goran Hana Ivo Juno Kofi Lena".split(" ");
-const LAST = "Okafor Lind Moreau Sato Novak Reyes Haddad Berg".split(" ");
-const COMPANIES = [
-  "Northwind",
-  "Acorn Labs",
-  "Bluefin",
-  "Cinder",
-  "Delta Mills",
-  "Elmwood",
-  "Fathom",
-  "Granite",
-];
-const STATUSES = ["new", "contacted", "qualified", "won", "lost"];
 const PHONE = /^\+\d{8,14}$/;
 /** The field that gets the focus after each of the form. */
 const AFTER: Record<string, string> = {
@@ -37,18 +24,6 @@ const AFTER: Record<string, string> = {
   email: "phone",
   phone: "source",
 };
-
-/** The leads as `scripts/sample/data.js` makes them. */
-export function firstLeads(): PaperLead[] {
-  return Array.from({ length: 36 }, (_, i) => ({
-    id: String(i + 1),
-    name: `${FIRST[i * 5 % 12]} ${LAST[i * 3 % 8]}`,
-    company: COMPANIES[i * 7 % 8]!,
-    status: STATUSES[i * 3 % 5]!,
-    score: 20 + i * 37 % 80,
-    day: i,
-  }));
-}
 
 const SORTS: Record<string, (a: PaperLead, b: PaperLead) => number> = {
   newest: (a, b) => b.day - a.day,
