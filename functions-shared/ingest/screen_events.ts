@@ -31,9 +31,12 @@ export function screenEvents(events: readonly unknown[]): Screened {
         index,
         event_id: idOf(raw),
         code: issues[0]!.code,
-        detail: issues.map(({ path, message }) =>
-          `${path.length === 0 ? "event" : path.join(".").slice(0, 200)}: ${message}`
-        ).join(" "),
+        // names are the caller's text too, and a secret may stand where a name belongs
+        detail: redactText(
+          issues.map(({ path, message }) =>
+            `${path.length === 0 ? "event" : path.join(".").slice(0, 200)}: ${message}`
+          ).join(" "),
+        ),
       });
       return;
     }

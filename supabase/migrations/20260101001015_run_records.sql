@@ -21,7 +21,7 @@ create function private.keep_json(p_value jsonb, p_bytes int default 16384) retu
 language plpgsql immutable set search_path = '' as $$
 begin
   if p_value is null or pg_column_size(p_value) < 4096 and pg_column_size(p_value) <= p_bytes and lower(p_value::text collate "C") !~
-    '[a-z0-9_+/-]{12}|://|(pass(word|wd|phrase|code)?|secret|token|key|authorization|cookie|credentials?|jwt|cvv|cvc|ssn|pin|otp|iban|number)"\s*:' then
+    '[a-z0-9._~+/=-]{12}|-----begin|://|(pass(word|wd|phrase|code)?|secret|token|key|authorization|cookie|credentials?|jwt|cvv|cvc|ssn|pin|otp|iban|number)"\s*:' then
     return p_value;
   elsif pg_column_size(p_value) > p_bytes then
     return jsonb_build_object('truncated', true, 'bytes', pg_column_size(p_value));
