@@ -150,7 +150,9 @@ begin
     least(greatest(coalesce(p_threshold, 0.7), -1), 1), least(greatest(coalesce(p_count, 5), 1), 200),
     greatest(400, 8 * least(p_count, 200))
   into v_model, v_margin, v_name, v_code, v_half, v_threshold, v_wanted, v_cap
-  from private.embedding_state s join private.embedding_models m on m.id = s.answering_id;
+  from private.embedding_state s
+  -- two tables of a row or two: without the limit they would be hashed, a tenth of a small user's time
+  cross join lateral (select o.* from private.embedding_models o where o.id = s.answering_id limit 1) m;
   if not found then
     return; -- nothing was ever stored
   end if;
@@ -167,16 +169,16 @@ begin
     v_keys := private.recall_scan(v_user, v_model, v_margin, '{1}', v_code, v_wanted, null);
   end if;
   return query
-    with winners as materialized (
-      select n.source_id, n.e operator(extensions.<=>) v_half as distance
-      from private.recall_vectors n where n.vid = any (array(select k & 281474976710655 from unnest(v_keys) k))
-      order by 2 limit v_wanted)
     select z.* from (
       select p.id, p.trigger, p.context, p.actions, p.final_outcome, p.confidence, p.use_count,
         -- full precision for the winners; while a model is being replaced, only the index has the new vector
         case when p.embedding_model = v_name
           then 1 - (p.trigger_embedding operator(extensions.<=>) p_embedding) else 1 - w.distance end as exact
-      from winners w join public.behavior_patterns p on p.id = w.source_id
+      from (
+        select n.source_id, n.e operator(extensions.<=>) v_half as distance
+        from private.recall_vectors n where n.vid = any (array(select unnest(v_keys) & 281474976710655))
+        order by 2 limit v_wanted) w
+      join public.behavior_patterns p on p.id = w.source_id
       where w.distance <= 1.001 - v_threshold
       offset 0) z
     where z.exact >= v_threshold
