@@ -11,7 +11,9 @@
 
 const PLACEHOLDER = /\{\{([^{}]*)\}\}/g;
 const WHOLE = /^\s*\{\{([^{}]*)\}\}\s*$/;
-const PATH = /^[A-Za-z_][\w-]*(?:\.(?:[A-Za-z_][\w-]*|\d+))*$/;
+// names in any script; the gate refuses the same paths before a graph may run (private.template_fault)
+const PATH =
+  /^[A-Za-z_\u0080-\uffff][\w\u0080-\uffff-]*(?:\.(?:[A-Za-z_\u0080-\uffff][\w\u0080-\uffff-]*|\d+))*$/;
 
 /** A template that cannot be rendered. `code` is `template_path_missing` or `template_invalid`. */
 export class TemplateError extends Error {

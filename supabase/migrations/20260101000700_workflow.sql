@@ -138,7 +138,7 @@ create table private.version_nodes (
   node jsonb not null,
   output_key text not null,
   reducer text not null,
-  timeout_ms int,
+  timeout_ms bigint,
   sole_target int,
   targets int[] not null,
   labels jsonb not null,

@@ -72,6 +72,65 @@ exception when others then
 end $$;
 comment on function private.try_jsonpath(text) is 'The text as a jsonpath, null when it is not one.';
 
+-- A jsonpath that names a variable the engine does not pass raises when it is evaluated, lax or silent or not,
+-- and "$amount > 5" for "$.amount > 5" is the commonest slip there is. PostgreSQL writes a variable as $"name".
+create function private.path_fault(p_path text) returns text
+language plpgsql immutable set search_path = '' as $$
+declare
+  v_path jsonpath := private.try_jsonpath(p_path);
+  v_variable text;
+begin
+  if v_path is null then
+    return format('"%s" is no jsonpath.', left(p_path, 80));
+  end if;
+  select m[2] into v_variable from regexp_matches(v_path::text, '(\$)?"((?:[^"\\]|\\.)*)"', 'g') m
+    where m[1] is not null and m[2] <> 'input' limit 1;
+  return format('"%s" asks for the variable $%s, and only $input is known: a key of the state is written $.%2$s.', left(p_path, 80), v_variable)
+    where v_variable is not null;
+end $$;
+comment on function private.path_fault(text) is
+  'What keeps a text from being evaluated as a jsonpath over the state ($input = the run''s input), null when nothing does.';
+
+-- What private.pick would evaluate: the value itself, or the values of an object, that begin with "$".
+create function private.pick_faults(p_spec jsonb) returns setof text
+language sql immutable set search_path = '' as $$
+  with recursive part as (
+    select p_spec as value
+    union all
+    select f.value from part
+    cross join lateral jsonb_each(case jsonb_typeof(part.value) when 'object' then part.value else '{}' end) f
+  )
+  select distinct private.path_fault(value #>> '{}') from part
+  where jsonb_typeof(value) = 'string' and left(value #>> '{}', 1) = '$' and private.path_fault(value #>> '{}') is not null
+$$;
+comment on function private.pick_faults(jsonb) is 'What is wrong with the jsonpaths of a value that private.pick will read.';
+
+-- The paths that functions-shared/workflow/template.ts reads: names of letters (of any script), digits, _ and -,
+-- numbers for places in a list, dots between.
+create function private.template_fault(p_placeholder text) returns text
+language plpgsql immutable set search_path = '' as $$
+declare
+  c_name constant text := '[^\u0001-\u0040\u005b-\u005e\u0060\u007b-\u007f][^\u0001-\u002c\u002e\u002f\u003a-\u0040\u005b-\u005e\u0060\u007b-\u007f]*';
+begin
+  if btrim(split_part(p_placeholder, '??', 1)) !~ ('^' || c_name || '(\.(' || c_name || '|[0-9]+))*$') then
+    return format('{{%s}} is no path: write names separated by dots, such as {{customer.emails.0}}; a step whose name has spaces needs an output_key.', left(p_placeholder, 80));
+  elsif p_placeholder like '%??%' then
+    perform substr(p_placeholder, strpos(p_placeholder, '??') + 2)::jsonb;
+  end if;
+  return null;
+exception when data_exception then
+  return format('What follows ?? in {{%s}} is no JSON literal.', left(p_placeholder, 80));
+end $$;
+comment on function private.template_fault(text) is
+  'What is wrong with the inside of a {{placeholder}}, null when nothing is; whether the path leads anywhere is another question.';
+
+create function private.is_within(p_value jsonb, p_low numeric, p_high numeric) returns boolean
+language sql immutable set search_path = '' as $$
+  select case jsonb_typeof(coalesce(p_value, 'null')) when 'null' then true
+    when 'number' then p_value::numeric between p_low and p_high else false end
+$$;
+comment on function private.is_within(jsonb, numeric, numeric) is 'Whether a setting is absent, or a number within its limits.';
+
 create function private.problem(p_code text, p_node text, p_detail text, p_severity text default 'error')
 returns jsonb language sql immutable set search_path = '' as $$
   select jsonb_strip_nulls(jsonb_build_object('code', p_code, 'severity', p_severity, 'node', p_node, 'detail', p_detail))
@@ -87,6 +146,28 @@ language sql immutable set search_path = '' as $$
 $$;
 comment on function private.is_tool_grant(jsonb) is
   'Whether a value is {allow: [tool names], otherwise: refuse (default) or confirm}.';
+
+-- A year is the longest a step may wait; a map's items are done by workers, whose clock is an integer.
+create function private.pace_problems(p_name text, p_config jsonb, p_most_ms bigint default 31536000000) returns jsonb
+language plpgsql immutable set search_path = '' as $$
+declare
+  v_out jsonb := '[]';
+  v_retry jsonb := p_config -> 'retry';
+begin
+  if not private.is_within(p_config -> 'timeout_ms', 1, p_most_ms) or p_config ->> 'timeout_ms' !~ '^[0-9]+$' then
+    v_out := v_out || private.problem('bad_config', p_name, format('timeout_ms is a whole number from 1 to %s.', p_most_ms));
+  end if;
+  if v_retry is not null and (jsonb_typeof(v_retry) <> 'object' or v_retry - '{max_attempts,base_ms,factor,max_ms,jitter}'::text[] <> '{}'
+      or not (private.is_within(v_retry -> 'max_attempts', 0, 100) and private.is_within(v_retry -> 'base_ms', 0, 86400000)
+        and private.is_within(v_retry -> 'factor', 0, 100) and private.is_within(v_retry -> 'max_ms', 0, 86400000)
+        and private.is_within(v_retry -> 'jitter', 0, 1))) then
+    v_out := v_out || private.problem('bad_config', p_name,
+      'retry is {max_attempts: 0 to 100, base_ms and max_ms: 0 to 86400000, factor: 0 to 100, jitter: 0 to 1}.');
+  end if;
+  return v_out;
+end $$;
+comment on function private.pace_problems(text, jsonb, bigint) is
+  'What is wrong with timeout_ms and retry of a node''s configuration, or of the one that a map gives its items.';
 
 -- Everything the graph could trip over later, in one pass. The graph is normal (private.normal_graph).
 create function private.graph_problems(p_graph jsonb, p_user_id uuid) returns jsonb
@@ -170,6 +251,7 @@ begin
   select array_agg(r) into v_roots from (
     select 'input' as r union select 'run' union select 'error' union select jsonb_object_keys(p_graph -> 'reducers')
     union select coalesce(t #>> '{config,output_key}', t ->> 'name') from jsonb_array_elements(v_nodes) t
+      where t ->> 'type' not in ('start', 'end') and (t ->> 'type' <> 'router' or t #> '{config,output_key}' is not null)
     union select jsonb_object_keys(case jsonb_typeof(p_graph #> '{input_schema,properties}')
       when 'object' then p_graph #> '{input_schema,properties}' else '{}' end)) z;
   v_open := p_graph #> '{input_schema,properties}' is null
@@ -197,17 +279,18 @@ begin
     if c ? 'join' and coalesce(c ->> 'join', '') not in ('all', 'any') then
       v_out := v_out || private.problem('bad_config', v_name, 'join is "all" or "any".');
     end if;
-    if jsonb_typeof(coalesce(c -> 'timeout_ms', '1')) <> 'number' or coalesce(c ->> 'timeout_ms', '1') !~ '^[1-9][0-9]{0,9}$' then
-      v_out := v_out || private.problem('bad_config', v_name, 'timeout_ms is a positive whole number.');
-    end if;
-    if c ? 'retry' and (jsonb_typeof(c -> 'retry') <> 'object' or exists (
-        select from jsonb_each(c -> 'retry') t where t.key not in ('max_attempts', 'base_ms', 'factor', 'max_ms', 'jitter')
-          or jsonb_typeof(t.value) <> 'number' or t.value::text::numeric < 0)) then
-      v_out := v_out || private.problem('bad_config', v_name, 'retry is {max_attempts, base_ms, factor, max_ms, jitter}, numbers of 0 or more.');
-    end if;
+    v_out := v_out || private.pace_problems(v_name, c);
     if c ? 'output_key' and coalesce(c ->> 'output_key', '') = '' then
       v_out := v_out || private.problem('bad_config', v_name, 'output_key is a key of the state, or "." to spread an object over it.');
     end if;
+    if coalesce(c ->> 'output_key', v_name) in ('input', 'run') and v_type not in ('start', 'end') and (v_type <> 'router' or c ? 'output_key') then
+      v_out := v_out || private.problem('bad_name', v_name,
+        'Templates know "input" and "run" as the run''s own: give the step another name or output_key.');
+    end if;
+    for v_text in select private.pick_faults(case v_type when 'end' then c -> 'output' when 'subworkflow' then c -> 'input'
+        when 'map' then c #> '{each,config,input}' end) loop
+      v_out := v_out || private.problem('bad_path', v_name, v_text);
+    end loop;
 
     if v_type = 'router' then
       v_given := '{}';
@@ -221,9 +304,11 @@ begin
           v_out := v_out || private.problem('bad_condition', v_name, 'conditions is a list of {label, when}.');
         else
           for x in select value from jsonb_array_elements(coalesce(c -> 'conditions', '[]')) loop
-            if coalesce(x ->> 'label', '') = '' or private.try_jsonpath(x ->> 'when') is null then
+            if coalesce(x ->> 'label', '') = '' or x ->> 'when' is null then
+              v_out := v_out || private.problem('bad_condition', v_name, 'A condition is {label, when: jsonpath}.');
+            elsif private.path_fault(x ->> 'when') is not null then
               v_out := v_out || private.problem('bad_condition', v_name,
-                format('"%s" is no jsonpath for the label "%s".', x ->> 'when', x ->> 'label'));
+                format('Label "%s": %s', x ->> 'label', private.path_fault(x ->> 'when')));
             end if;
             v_given := v_given || (x ->> 'label');
           end loop;
@@ -256,18 +341,26 @@ begin
     if v_type = 'wait' and not (c ? 'seconds' or c ? 'until' or c ? 'signal') then
       v_out := v_out || private.problem('wait_without_end', v_name, 'Wait for seconds, until a time, or for a signal.');
     end if;
-    if v_type = 'wait' and c ? 'until' and private.try_jsonpath(c ->> 'until') is null then
-      v_out := v_out || private.problem('bad_path', v_name, 'until is a jsonpath to a time in the state.');
+    if v_type = 'wait' and c ? 'until' and (c ->> 'until' is null or private.path_fault(c ->> 'until') is not null) then
+      v_out := v_out || private.problem('bad_path', v_name,
+        concat_ws(' ', 'until is a jsonpath to a time in the state.', private.path_fault(c ->> 'until')));
     end if;
     if v_type = 'wait' and c ? 'seconds' and jsonb_typeof(c -> 'seconds') <> 'number' then
       v_out := v_out || private.problem('bad_config', v_name, 'seconds is a number.');
     end if;
     if v_type = 'map' then
-      if private.try_jsonpath(c ->> 'items') is null then
-        v_out := v_out || private.problem('bad_path', v_name, 'items is a jsonpath to a list in the state.');
+      if c ->> 'items' is null or private.path_fault(c ->> 'items') is not null then
+        v_out := v_out || private.problem('bad_path', v_name,
+          concat_ws(' ', 'items is a jsonpath to a list in the state.', private.path_fault(c ->> 'items')));
       end if;
-      if coalesce(c #>> '{each,type}', '') not in ('llm', 'tool', 'subworkflow') then
+      if coalesce(c #>> '{each,type}', '') not in ('llm', 'tool', 'subworkflow')
+        or jsonb_typeof(coalesce(c #> '{each,config}', '{}')) <> 'object' then
         v_out := v_out || private.problem('bad_config', v_name, 'each is {type: llm, tool or subworkflow, config}.');
+      else
+        v_out := v_out || private.pace_problems(v_name, c #> '{each,config}', 2147483647);
+      end if;
+      if not private.is_within(c -> 'batch', 1, 1000) or not private.is_within(c -> 'max_failures', 0, 1000000) then
+        v_out := v_out || private.problem('bad_config', v_name, 'batch is a number from 1 to 1000, max_failures one from 0 to 1000000.');
       end if;
     end if;
     x := case when v_type = 'map' then c #> '{each,config}' else c end;
@@ -293,13 +386,13 @@ begin
       end if;
       v_seen := '{}';
       for v_text in select btrim(m[1]) from regexp_matches(v_text, '\{\{\s*([^{}\s][^{}]*)\}\}', 'g') m loop
-        -- {{path ?? literal}}: a path with a fallback may be missing
-        continue when v_text like '%??%';
         v_root := split_part(v_text, '.', 1);
         continue when v_text = any (v_seen);
         v_seen := v_seen || v_text;
-        if v_text ~ '(^\.|\.\.|\.$)' then
-          v_out := v_out || private.problem('bad_template_path', v_name, format('{{%s}} has an empty part.', v_text));
+        if private.template_fault(v_text) is not null then
+          v_out := v_out || private.problem('bad_template_path', v_name, private.template_fault(v_text));
+        elsif v_text like '%??%' then
+          null; -- {{path ?? literal}}: a path with a fallback may be missing
         elsif v_root = any (v_roots) or (v_type = 'map' and v_root in ('item', 'index')) then
           null;
         else
@@ -318,12 +411,12 @@ begin
   end loop;
   if jsonb_typeof(p_graph -> 'limits') <> 'object'
     or exists (select from jsonb_each(case jsonb_typeof(p_graph #> '{limits,budget}') when 'object' then p_graph #> '{limits,budget}' else '{}' end) t
-      where jsonb_typeof(t.value) <> 'number' or t.value::text::numeric < 0
+      where jsonb_typeof(t.value) <> 'number' or t.value::text !~ '^[0-9]{1,15}$'
         or t.key not in ('steps', 'tokens', 'cost_micros', 'time_ms'))
     or jsonb_typeof(coalesce(p_graph #> '{limits,budget}', '{}')) <> 'object'
     or coalesce(p_graph #>> '{limits,max_running}', '1') !~ '^[1-9][0-9]{0,6}$' then
     v_out := v_out || private.problem('bad_limits', null,
-      'limits is {budget: {steps, tokens, cost_micros, time_ms}, max_running}, numbers of 0 or more.');
+      'limits is {budget: {steps, tokens, cost_micros, time_ms}, max_running}, whole numbers of 0 or more.');
   end if;
   if p_graph #> '{limits,tools}' is not null then
     if not private.is_tool_grant(p_graph #> '{limits,tools}') then
@@ -372,7 +465,7 @@ language sql set search_path = '' as $$
         from jsonb_object_keys(out.labels - 'error' - 'timeout') k))
       else node.n end,
     node.output_key, coalesce(p_graph -> 'reducers' ->> node.output_key, 'replace'),
-    (node.config ->> 'timeout_ms')::int,
+    (node.config ->> 'timeout_ms')::bigint,
     case when node.type <> 'router' and cardinality(out.targets) = 1
       and not exists (select from feeders f where f.key = out.targets[1]) then out.targets[1] end,
     out.targets, out.labels, feeders.keys, node.n ->> 'name', node.config ->> 'tool'
@@ -463,5 +556,6 @@ create trigger mira_workflows_activate before update of is_active on public.mira
 
 -- Nobody calls these but the server.
 select private.close_functions('{
-  is_tool_grant,draft_graph,node_id,normal_graph,try_jsonpath,problem,graph_problems,compile_version,freeze_graph,
+  is_tool_grant,draft_graph,node_id,normal_graph,try_jsonpath,path_fault,pick_faults,template_fault,is_within,problem,pace_problems,
+  graph_problems,compile_version,freeze_graph,
   activate_workflow}');

@@ -56,6 +56,10 @@ Deno.test("a fallback stands in for a missing path only", () => {
   assert.equal(render("{{none ?? 5}}", scope), null);
 });
 
+Deno.test("names may be of any script", () => {
+  assert.equal(render("{{größe.überall}} {{名前}}", { größe: { überall: 1 }, 名前: "花" }), "1 花");
+});
+
 Deno.test("what is not a path or not JSON is refused", () => {
   for (const bad of ["{{}}", "{{a b}}", "{{a..b}}", "{{a[0]}}", "{{1+1}}", "{{a ?? nope}}"]) {
     assert.throws(() => render(bad, scope), { code: "template_invalid" }, bad);

@@ -1,0 +1,70 @@
+begin;
+\ir setup.psql
+select plan(32);
+
+create function pg_temp.codes(p_type text, p_config jsonb, p_name text default 'a', p_more jsonb default '{}') returns text language sql as $$
+  select coalesce(string_agg(distinct p ->> 'code', ',' order by p ->> 'code'), '')
+  from jsonb_array_elements(public.mira_validate_workflow('a0000000-0000-4000-8000-000000000001', p_workflow => pg_temp.graph(
+    jsonb_build_object('start', '["start"]'::jsonb, p_name, jsonb_build_array(p_type, p_config), 'done', '["end"]'::jsonb),
+    format('start>%s %1$s>done', p_name), p_more)) -> 'problems') p
+  where p ->> 'severity' = 'error' $$;
+create function pg_temp.router(p_when text) returns text language sql as $$
+  select coalesce(string_agg(distinct p ->> 'code', ','), '') from jsonb_array_elements(public.mira_validate_workflow(
+    'a0000000-0000-4000-8000-000000000001', p_workflow => pg_temp.graph(jsonb_build_object('start', '["start"]'::jsonb, 'done', '["end"]'::jsonb,
+      'r', jsonb_build_array('router', jsonb_build_object('conditions', jsonb_build_array(jsonb_build_object('label', 'x', 'when', p_when)), 'default', 'x'))),
+      'start>r r>done:x')) -> 'problems') p where p ->> 'severity' = 'error' $$;
+create function pg_temp.says(p_text text) returns text language sql as $$
+  select pg_temp.codes('tool', jsonb_build_object('tool', 'echo', 'arguments', jsonb_build_object('x', p_text))) $$;
+
+-- jsonpath
+select is(pg_temp.router('$amount > 5'), 'bad_condition', 'a condition that asks for a variable nobody passes');
+select is(pg_temp.router('$.lines[*] ? (@.price > $limit)'), 'bad_condition', 'also deep inside');
+select is(pg_temp.router('$.amount > $input.limit'), '', 'the input is passed');
+select is(pg_temp.router('$.price == "cost in $" || $.note == "a \"$x\" b"'), '', 'a dollar in a text is no variable');
+select is(pg_temp.router('$."input" == 1 && $input."amount" > 2'), '', 'a quoted key is no variable');
+select is(pg_temp.codes('map', '{"items":"$lines","each":{"type":"tool","config":{"tool":"echo"}}}'), 'bad_path', 'the items of a map');
+select is(pg_temp.codes('wait', '{"until":"$until"}'), 'bad_path', 'the end of a wait');
+create function pg_temp.ends(p_output jsonb) returns text language sql as $$
+  select coalesce(string_agg(distinct p ->> 'code', ','), '') from jsonb_array_elements(public.mira_validate_workflow(
+    'a0000000-0000-4000-8000-000000000001', p_workflow => pg_temp.graph(jsonb_build_object('start', '["start"]'::jsonb,
+      'a', '["tool",{"tool":"echo"}]'::jsonb, 'done', jsonb_build_array('end', jsonb_build_object('output', p_output))), 'start>a a>done')) -> 'problems') p
+  where p ->> 'severity' = 'error' $$;
+select is(pg_temp.ends('{"deal":{"text":"$5 off"}}'), 'bad_path', 'an output that begins like a path and is none');
+select is(pg_temp.ends('"$total"'), 'bad_path', 'an output that asks for a variable');
+select is(pg_temp.ends('{"n":"$.a","as_it_is":["$5"],"from":"$input.n","word":"5 $"}'), '', 'paths, and texts that are not read as paths');
+
+-- templates, by the grammar of the runner that will read them
+select is(pg_temp.says('{{a step.v}}'), 'bad_template_path', 'a name with a space');
+select is(pg_temp.says('{{list[0]}}'), 'bad_template_path', 'brackets for a place in a list');
+select is(pg_temp.says('{{input.n + 1}}'), 'bad_template_path', 'a sum');
+select is(pg_temp.says('{{input.n | upper}}'), 'bad_template_path', 'a filter');
+select is(pg_temp.says('{{input.n ?? none}}'), 'bad_template_path', 'a fallback that is no JSON');
+select is(pg_temp.says('{{ input.n ?? "none" }} {{input.list.0.größe}} {{_x.y-z ?? [1]}}'), '', 'paths, with and without fallback, in any script');
+
+-- numbers
+select is(pg_temp.codes('human', '{"timeout_ms":2592000000}'), '', 'a person may have thirty days');
+select is(pg_temp.codes('human', '{"timeout_ms":9999999999999}'), 'bad_config', 'not three hundred years');
+select is(pg_temp.codes('tool', '{"tool":"echo","timeout_ms":1.5}'), 'bad_config', 'time-outs are whole numbers');
+select is(pg_temp.codes('tool', '{"tool":"echo","retry":{"factor":1e300}}'), 'bad_config', 'a back-off beyond all bounds');
+select is(pg_temp.codes('tool', '{"tool":"echo","retry":{"max_attempts":1000000}}'), 'bad_config', 'attempts without end');
+create function pg_temp.maps(p_more jsonb) returns text language sql as $$
+  select pg_temp.codes('map', '{"items":"$.l","each":{"type":"tool","config":{"tool":"echo"}}}' || p_more) $$;
+select is(pg_temp.maps('{"batch":"ten"}'), 'bad_config', 'a batch in words');
+select is(pg_temp.maps('{"max_failures":1e12}'), 'bad_config', 'more failures than a list can have elements');
+select is(pg_temp.maps('{"each":{"type":"tool","config":{"tool":"echo","timeout_ms":"5s"}}}'), 'bad_config', 'what a map gives its elements is looked at too: time-outs');
+select is(pg_temp.maps('{"each":{"type":"tool","config":{"tool":"echo","retry":{"max_attempts":"three"}}}}'), 'bad_config', 'and retries');
+select is(pg_temp.maps('{"each":{"type":"tool","config":[]}}'), 'bad_config', 'and that it is an object');
+select is(pg_temp.maps('{"batch":50,"max_failures":3}'), '', 'a map in order');
+select is(pg_temp.codes('tool', '{"tool":"echo"}', p_more => '{"limits":{"budget":{"tokens":1.5}}}'), 'bad_limits', 'half a token');
+
+-- names
+select is(pg_temp.codes('tool', '{"tool":"echo"}', 'run'), 'bad_name', 'a step whose output templates could not see');
+select is(pg_temp.codes('tool', '{"tool":"echo","output_key":"input"}'), 'bad_name', 'nor under such a key');
+select is(pg_temp.codes('tool', '{"tool":"echo","output_key":"ran"}', 'run'), '', 'the name alone is no harm');
+
+-- and what was let in runs
+select is(pg_temp.start(pg_temp.graph('{"start":["start"],"ask":["human",{"timeout_ms":2592000000}],"done":["end"]}', 'start>ask ask>done')) #>> '{status}',
+  'waiting', 'a long wait is waited');
+
+select * from finish();
+rollback;
