@@ -1,8 +1,8 @@
--- The record of what agents did, its common part: text that is safe to keep, ordered keys, periods.
+-- The record of what agents did, its common part: ordered keys, periods, whose record it is.
 --
--- Four tables follow, a file each. `execution_logs` is the running commentary of a task, `task_history`
--- one row per task, `documents_generated` what tasks left behind, `tool_executions` one row per tool
--- call. The engine writes them inside a step's own transaction; outside agents write through the
+-- Redaction follows, then four tables, a file each. `execution_logs` is the running commentary of a task,
+-- `task_history` one row per task, `documents_generated` what tasks left behind, `tool_executions` one row
+-- per tool call. The engine writes them inside a step's own transaction; outside agents write through the
 -- functions of seed 004, which `log-execution` calls too. A task's id is the run's id when a run does it.
 --
 -- Safety. A record that its subject can rewrite is none: people read their rows and write through
@@ -10,91 +10,7 @@
 -- redacted here as well, whoever calls. Nothing is refused for its size: a log line must never be
 -- what fails a run.
 
--- text that is safe to keep ------------------------------------------------------------------------
-
-create function private.redact_text(p_text text) returns text
-language plpgsql immutable parallel safe set search_path = '' as $$
-begin
-  return pg_catalog.regexp_replace(pg_catalog.regexp_replace(p_text,
-    '\meyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*'
-    || '|-----BEGIN [A-Z ]{1,40}-----[^-"]*(?:-----END [A-Z ]{1,40}-----)?'
-    || '|\msk-[A-Za-z0-9_-]{16,}|\m[spr]k_(?:live|test)_[A-Za-z0-9]{10,}'
-    || '|\msb_secret_[A-Za-z0-9_-]{6,}|\mgh[pousr]_[A-Za-z0-9]{20,}'
-    || '|\mgithub_pat_[A-Za-z0-9_]{20,}|\mya29\.[A-Za-z0-9_-]{10,}|\m1//[A-Za-z0-9_-]{20,}'
-    || '|\mAIza[A-Za-z0-9_-]{30,}|\mA[KS]IA[A-Z0-9]{16}\M|\mxox[abposr]-[A-Za-z0-9-]{10,}'
-    || '|\m(?:[Bb]earer|[Bb]asic)\s+[A-Za-z0-9._~+/=-]{12,}', '[redacted]', 'g'),
-    '(\m[a-z][a-z0-9+.-]{1,20}://)[^\s/:@"]{1,200}:[^\s/@"]{1,200}@', '\1[redacted]@', 'g');
-end $$;
-comment on function private.redact_text(text) is
-  'The text with everything shaped like a secret replaced (the shapes of functions-shared/observe/redact.ts).';
-
-create function private.redact_keys(p_value jsonb) returns jsonb
-language plpgsql immutable parallel safe set search_path = '' as $$
-begin
-  case pg_catalog.jsonb_typeof(p_value)
-    when 'object' then
-      return coalesce((select pg_catalog.jsonb_object_agg(e.key,
-          case when e.key ~* '(pass(word|wd|phrase|code)|secret|token|api[-_]?key|access[-_]?key|private[-_]?key|authorization|cookie|credentials?|(^|[-_.])(pass|jwt|cvv|cvc|ssn|pin|otp|iban|card[-_]?number))$'
-              and pg_catalog.jsonb_typeof(e.value) not in ('null', 'boolean')
-            then '"[redacted]"'::jsonb else private.redact_keys(e.value) end)
-        from pg_catalog.jsonb_each(p_value) e), '{}');
-    when 'array' then
-      return coalesce((select pg_catalog.jsonb_agg(private.redact_keys(e.value) order by e.ordinality)
-        from pg_catalog.jsonb_array_elements(p_value) with ordinality e), '[]');
-    else
-      return p_value;
-  end case;
-end $$;
-comment on function private.redact_keys(jsonb) is 'JSON with the values of secret-looking keys replaced.';
-
-create function private.redact_json(p_value jsonb) returns jsonb
-language plpgsql immutable parallel safe set search_path = '' as $$
-declare
-  v_text text;
-begin
-  if p_value is null or p_value = '{}' then
-    return p_value;
-  end if;
-  v_text := private.redact_text(p_value::text);
-  -- most values have no such key: one look at the text spares the walk
-  if v_text ~* '(pass(word|wd|phrase|code)?|secret|token|key|authorization|cookie|credentials?|jwt|cvv|cvc|ssn|pin|otp|iban|number)"\s*:' then
-    return private.redact_keys(v_text::jsonb);
-  end if;
-  return v_text::jsonb;
-end $$;
-comment on function private.redact_json(jsonb) is 'JSON without secrets, by key name and by value shape.';
-
-create function private.clip_text(p_text text, p_bytes integer) returns text
-language plpgsql immutable parallel safe set search_path = '' as $$
-declare
-  v_bytes bytea;
-  v_cut integer := p_bytes - 15;
-begin
-  if pg_catalog.octet_length(p_text) <= p_bytes then
-    return p_text;
-  end if;
-  v_bytes := pg_catalog.convert_to(p_text, 'UTF8');
-  -- a byte 10xxxxxx continues a character: cut before the character, not inside it
-  while pg_catalog.get_byte(v_bytes, v_cut) & 192 = 128 loop
-    v_cut := v_cut - 1;
-  end loop;
-  return pg_catalog.convert_from(pg_catalog.substring(v_bytes, 1, v_cut), 'UTF8') || ' …[truncated]';
-end $$;
-comment on function private.clip_text(text, integer) is
-  'The text, cut to p_bytes of UTF-8 between characters and marked when it is longer.';
-
-create function private.clip_json(p_value jsonb, p_bytes integer) returns jsonb
-language plpgsql immutable parallel safe set search_path = '' as $$
-begin
-  return case
-    when p_value is null or p_value = 'null' then '{}'
-    when pg_catalog.octet_length(p_value::text) > p_bytes then pg_catalog.jsonb_build_object(
-      'truncated', true, 'bytes', pg_catalog.octet_length(p_value::text))
-    when pg_catalog.jsonb_typeof(p_value) <> 'object' then pg_catalog.jsonb_build_object('value', p_value)
-    else p_value end;
-end $$;
-comment on function private.clip_json(jsonb, integer) is
-  'A JSON object; a larger one is replaced by {truncated, bytes}, another kind of value is wrapped.';
+-- ordered keys and moves --------------------------------------------------------------------------
 
 create function private.check_status_change() returns trigger
 language plpgsql set search_path = '' as $$
@@ -207,15 +123,9 @@ comment on function private.check_direct_record() is
 -- who may call what --------------------------------------------------------------------------------
 
 select private.open_to_server('{
-  redact_text,redact_keys,redact_json,clip_text,clip_json,check_status_change,ordered_uuid,check_period,
-  period_of,hold_account,hold_run,demand_fit,check_direct_record}');
+  check_status_change,ordered_uuid,check_period,period_of,hold_account,hold_run,demand_fit,check_direct_record}');
 grant execute on function
   private.check_period(text, timestamptz, timestamptz),
   private.period_of(timestamptz, text, timestamptz),
-  private.ordered_uuid(),
-  private.redact_text(text),
-  private.redact_json(jsonb),
-  private.redact_keys(jsonb),
-  private.clip_text(text, integer),
-  private.clip_json(jsonb, integer)
+  private.ordered_uuid()
   to authenticated;
