@@ -1,6 +1,7 @@
 /** Settings that go with an API key. They are stored in clear, so secrets are refused here. */
 
 import { z } from "zod";
+import { isSecretKey, redactText } from "../observe/redact.ts";
 
 /** Where an OpenAI-compatible service listens: https by name; http only to this machine. */
 const BaseUrl = z.string().max(500).superRefine((text, context) => {
@@ -43,7 +44,7 @@ export const ApiKeyMetadata = z.object({
   for (const name of names) {
     const refuse = (message: string) => context.addIssue({ code: "custom", message, path: [name] });
     if (!/^[a-z][a-z0-9_]{0,62}$/.test(name)) refuse("names are snake_case");
-    if (SECRET_NAME.test(name) || looksSecret(all[name])) {
+    if (tellsSecret(name) || looksSecret(all[name])) {
       refuse("looks like a secret: metadata is stored in clear, send secrets as key");
     }
   }
@@ -70,12 +71,15 @@ export function checkProviderMetadata(
   }
 }
 
-const SECRET_NAME =
-  /(^|_)(secret|password|passwd|token|api_?key|private_key|credential|authorization|cookie)s?($|_)/;
-
-const SECRET_SHAPE =
-  /\beyJ[\w-]{8,}\.|-----BEGIN |\bsk-[\w-]{16,}|\bsb_secret_|\bgh[pousr]_\w{20,}|\bya29\.|\bAIza[\w-]{30,}|\b(AKIA|ASIA)[A-Z0-9]{16}\b|\bxox[abposr]-|\bBearer /;
+/** Whether a snake_case name, read up to any of its words, names a secret: `secret_hint`, `max_tokens`. */
+function tellsSecret(name: string): boolean {
+  const words = name.split("_");
+  return words.some((_, last) => {
+    const part = words.slice(0, last + 1).join("_");
+    return isSecretKey(part) || isSecretKey(part.replace(/s$/, ""));
+  });
+}
 
 function looksSecret(value: unknown): boolean {
-  return typeof value === "string" && SECRET_SHAPE.test(value);
+  return typeof value === "string" && redactText(value) !== value;
 }

@@ -10,8 +10,11 @@
 /** What stands in the place of a removed value. */
 export const REDACTED = "[redacted]";
 
+/** The words of `private.secret_key_words()`; those that are captured only where a word begins. */
 const SECRET_KEY =
-  /^(.*[-_.]|.*[a-z](?=[A-Z]))?(pass(word|wd|phrase|code)?|secret|token|jwt|api[-_]?key|apikey|access[-_]?key|private[-_]?key|authorization|cookie|set-cookie|credential(s)?|cvv|cvc|ssn|pin|otp|card[-_]?number|iban)$/i;
+  /(?:pass(?:word|wd|phrase|code)|secret|token|(?:api|access|private)[-_.]?key|authorization|cookie|credentials?|(pass|jwt|cvv|cvc|ssn|pin|otp|card[-_.]?number|iban))$/i;
+/** After a separator, or a capital after a small letter. */
+const WORD_BEGINS = /^(?:[-_.]|[a-z0-9](?=[A-Z]))/;
 
 const SECRET_SHAPES: RegExp[] = [
   /\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*/g,
@@ -32,9 +35,11 @@ const SECRET_SHAPES: RegExp[] = [
 const URL_PASSWORD = /([a-z][a-z0-9+.-]{1,20}:\/\/)[^\s/:@]{1,256}:[^\s/@]{1,256}@/gi;
 const CARD_LIKE = /\b\d(?:[ -]?\d){12,18}\b/g;
 
-/** Whether a key's name says that its value is secret. */
+/** Whether a key's name (snake_case, kebab-case or camelCase) says that its value is secret. */
 export function isSecretKey(key: string): boolean {
-  return key.length <= 200 && SECRET_KEY.test(key);
+  const found = key.length > 200 ? null : SECRET_KEY.exec(key);
+  if (found?.[1] === undefined || found.index === 0) return found !== null;
+  return WORD_BEGINS.test(key.slice(found.index - 1));
 }
 
 /** `text` with everything that looks like a secret or a card number replaced. */

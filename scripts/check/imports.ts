@@ -2,14 +2,14 @@
  * The arrows of the house: who may import whom, and in a form the CLI's import walk can follow.
  *
  * - functions import functions-shared, never each other; nothing there imports scripts
- * - contracts, behaviour, patterns and workflow are pure: no Deno, no database, no network
+ * - contracts, behaviour, patterns, workflow and observe are pure: no Deno, no database, no network
  * - client imports only contracts
  * - imports are static, relative with .ts or bare names of deno.json; a lazy import is a literal
  * - no comment or string reads like an import (the walk is a regular expression)
  */
 
 const ROOT = new URL("../../", import.meta.url).pathname;
-const PURE = ["contracts", "behaviour", "patterns", "workflow"];
+const PURE = ["contracts", "behaviour", "patterns", "workflow", "observe"];
 const PURE_PACKAGES = ["zod"];
 const SERVED = ["functions-shared", "supabase/functions"];
 

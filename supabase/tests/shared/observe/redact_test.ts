@@ -51,6 +51,8 @@ Deno.test("keys that name a secret lose their value, keys that only look alike k
       "client-secret",
       "refreshToken",
       "cvv",
+      "userPin",
+      "creditCardNumber",
     ]
   ) {
     ok(isSecretKey(key), key);
@@ -62,6 +64,8 @@ Deno.test("keys that name a secret lose their value, keys that only look alike k
       "passenger",
       "keyboard",
       "pinned",
+      "spin",
+      "compass",
       "author",
       "total_tokens",
     ]
