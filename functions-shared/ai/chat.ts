@@ -5,9 +5,11 @@
  */
 import type OpenAI from "openai";
 import type { ChatMessage, ModelReply, ToolOffer } from "../workflow/chat_messages.ts";
-import { costOf, estimateTokens, priceOf, type Usage } from "../workflow/usage.ts";
+import { storableText } from "../workflow/storable.ts";
+import { costOf, priceOf, type Usage } from "../workflow/usage.ts";
 import type { ChatEndpoint } from "./chat_endpoint.ts";
 import { ChatError } from "./chat_error.ts";
+import { readCompletion, readUsage } from "./chat_reply.ts";
 import { collect } from "./chat_stream.ts";
 import { hideKeyInReply, KeyFilter } from "./hide_key.ts";
 import { asChatError } from "./chat_failure.ts";
@@ -35,6 +37,8 @@ export interface ChatOptions {
   attempts?: number;
   /** makes the requests instead of the global fetch */
   fetch?: (url: string | URL | Request, init?: RequestInit) => Promise<Response>;
+  /** the longest one attempt may take, milliseconds, default 75 000: what a worker has left to live */
+  timeoutMs?: number;
   /** the longest wait between attempts, milliseconds, default 10 000; a longer one is thrown */
   patienceMs?: number;
 }
@@ -72,15 +76,18 @@ export async function chat(
   const attempts = options.attempts ?? 3;
   for (let attempt = 1;; attempt++) {
     let written = false;
+    const limit = AbortSignal.timeout(options.timeoutMs ?? 75_000);
+    const signal = options.signal ? AbortSignal.any([options.signal, limit]) : limit;
     try {
       return await ask(client, endpoint, request, {
         ...options,
+        signal,
         ...(options.onToken
           ? { onToken: (text: string) => (written = true, options.onToken!(text)) }
           : {}),
       });
     } catch (error) {
-      const failure = asChatError(error, options.signal, endpoint.key);
+      const failure = asChatError(error, signal, endpoint.key);
       const wait = failure.retryAfterMs ?? 500 * 2 ** (attempt - 1) * (0.5 + Math.random());
       // tokens that were already shown cannot be taken back: that attempt is the last
       const again = failure.retryable && failure.code !== "llm_timed_out" && !written;
@@ -132,15 +139,14 @@ async function ask(
       ),
       (text) => shown.push(text),
     )
-    : whole(await completions.create({ ...body, stream: false }, how));
+    : readCompletion(await completions.create({ ...body, stream: false }, how));
   shown?.end();
-  const input = usage?.prompt_tokens ?? estimateTokens(JSON.stringify(body.messages));
-  const output = usage?.completion_tokens ?? estimateTokens(reply.content);
+  const { input, output } = readUsage(usage, body.messages, reply);
   const price = priceOf(endpoint);
   return {
     reply: hideKeyInReply(reply, endpoint.key),
     usage: { input_tokens: input, output_tokens: output, cost_usd: costOf(price, input, output) },
-    model: model ?? endpoint.model,
+    model: typeof model === "string" && model !== "" ? storableText(model) : endpoint.model,
   };
 }
 
@@ -149,21 +155,6 @@ function answerLimit(endpoint: ChatEndpoint, tokens: number) {
   return new URL(endpoint.url).hostname === "api.openai.com"
     ? { max_completion_tokens: tokens }
     : { max_tokens: tokens };
-}
-
-function whole(completion: OpenAI.ChatCompletion) {
-  const choice = completion.choices?.[0];
-  if (!choice) throw new ChatError("llm_bad_reply", "The model service answered without a choice.");
-  const reply: ModelReply = {
-    content: choice.message.content ?? "",
-    finish: choice.finish_reason ?? "stop",
-    tool_calls: (choice.message.tool_calls ?? []).flatMap((call) =>
-      call.type === "function"
-        ? [{ id: call.id, name: call.function.name, arguments: call.function.arguments }]
-        : []
-    ),
-  };
-  return { reply, usage: completion.usage, model: completion.model };
 }
 
 function wireMessage(message: ChatMessage): OpenAI.ChatCompletionMessageParam {

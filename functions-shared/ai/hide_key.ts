@@ -19,6 +19,7 @@ export function hideKeyInReply(reply: ModelReply, key: string): ModelReply {
   return {
     ...reply,
     content: hideKey(reply.content, key),
+    ...(reply.refusal === undefined ? {} : { refusal: hideKey(reply.refusal, key) }),
     tool_calls: reply.tool_calls.map((call) => ({
       id: hideKey(call.id, key),
       name: hideKey(call.name, key),

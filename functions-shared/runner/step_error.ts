@@ -6,6 +6,7 @@
 import { ChatError } from "../ai/chat_error.ts";
 import { Problem } from "../http/problem.ts";
 import { TemplateError } from "../workflow/template.ts";
+import { SchemaError } from "../workflow/json_schema.ts";
 import type { StepError } from "./engine.ts";
 import { ToolError } from "./tools/tool.ts";
 
@@ -21,6 +22,14 @@ export function stepError(error: unknown, unknown: (cause: unknown) => void = ()
     const { retryable = false, retryAfterMs } = error.options;
     return timed(error.code, error.message, retryable, retryAfterMs);
   }
+  if (error instanceof SchemaError) {
+    const where = error.pointer || "/";
+    return timed(
+      "schema_invalid",
+      `The node's schema cannot be used at ${where}: ${error.message}`,
+      false,
+    );
+  }
   if (error instanceof TemplateError) return timed(error.code, error.message, false);
   if (error instanceof Problem) {
     const passing = error.status >= 500 && !error.code.endsWith("not_configured");
@@ -30,11 +39,16 @@ export function stepError(error: unknown, unknown: (cause: unknown) => void = ()
   return timed("step_failed", "The step failed for a reason that the server's log holds.", true);
 }
 
+/** A day: a service that asks for more, or miscounts, must not park a run for good. */
+const LONGEST_WAIT_MS = 86_400_000;
+
 function timed(code: string, message: string, retryable: boolean, after?: number): StepError {
   return {
     code,
     message,
     retryable,
-    ...(after === undefined ? {} : { retry_after_ms: Math.round(after) }),
+    ...(after === undefined
+      ? {}
+      : { retry_after_ms: Math.min(Math.round(after), LONGEST_WAIT_MS) }),
   };
 }

@@ -23,6 +23,8 @@ export interface ModelReply {
   tool_calls: ToolCall[];
   /** why it stopped: stop, length, tool_calls, content_filter */
   finish: string;
+  /** why it would not answer, in its own words */
+  refusal?: string;
 }
 
 /** A tool as it is offered to a model. */

@@ -74,6 +74,8 @@ export function nextMove(plan: Conversation, records: ConversationRecord[]): Mov
       );
       continue;
     }
+    const no = refusalOf(reply);
+    if (no !== undefined) return fail("llm_refused", no);
     const { value, complaint } = readAnswer(plan, reply);
     if (complaint === undefined) return { do: "finish", answer: value, messages };
     if (++repairs > plan.max_repairs) {
@@ -85,6 +87,14 @@ export function nextMove(plan: Conversation, records: ConversationRecord[]): Mov
     });
   }
   return { do: "ask", messages };
+}
+
+/** An answer that is none: asking again for its form would only be paid for. */
+function refusalOf({ refusal, content, finish }: ModelReply): string | undefined {
+  if (refusal !== undefined) return `The model refused to answer: ${refusal.slice(0, 500)}`;
+  return finish === "content_filter" && content === ""
+    ? "The model service's content filter held the answer back."
+    : undefined;
 }
 
 function fail(code: string, detail: string): Move {

@@ -4,6 +4,7 @@
  * @module
  */
 import { type JsonSchema, SchemaError, validate } from "../../workflow/json_schema.ts";
+import { storable } from "../../workflow/storable.ts";
 import { callFunction } from "./function_tool.ts";
 import { callHttps } from "./https_tool.ts";
 import { INTERNAL } from "./internal_tools.ts";
@@ -34,7 +35,7 @@ export async function callTool(
   const checked = checkArguments(definition, args);
   checkLeave(definition, checked, context);
   context.signal.throwIfAborted();
-  const result = await handlerOf(definition)(checked, context, definition) ?? null;
+  const result = storable(await handlerOf(definition)(checked, context, definition) ?? null);
   if (JSON.stringify(result).length > MAX_RESULT) {
     throw new ToolError(
       "result_too_large",

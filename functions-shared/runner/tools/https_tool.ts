@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { storable } from "../../workflow/storable.ts";
 import { type AllowRule, guardedFetch, GuardError } from "../net/guarded_fetch.ts";
 import { trustedOrigins } from "../net/trusted_origins.ts";
 import { type HttpResult, readReply } from "./http_reply.ts";
@@ -129,10 +130,11 @@ async function request(
       signal: context.signal,
       ...(secret ? { secretHeaders: { [secret.name]: secret.value } } : {}),
     });
-    let text = new TextDecoder().decode(reply.body).replaceAll("\u0000", "");
-    // a service that echoes its headers must not bring a secret into the state
-    if (secret) text = text.replaceAll(secret.secret, "[secret]");
-    return readReply(new URL(reply.url).hostname, reply.status, reply.headers, text);
+    const text = new TextDecoder().decode(reply.body).replaceAll("\u0000", "");
+    const result = storable(
+      readReply(new URL(reply.url).hostname, reply.status, reply.headers, text),
+    ) as HttpResult;
+    return secret ? without(secret.secret, result) : result;
   } catch (error) {
     context.signal.throwIfAborted();
     if (error instanceof GuardError) {
@@ -142,6 +144,19 @@ async function request(
     if (error instanceof TypeError) throw new ToolError("arguments_invalid", error.message);
     throw error;
   }
+}
+
+/**
+ * A result without the secret: a service that echoes its headers must not bring it into the state. Looked
+ * for in what was parsed, since JSON may write the same text in many ways (`\/` for a slash).
+ */
+function without(secret: string, result: HttpResult): HttpResult {
+  const clean = (text: string) => text.replaceAll(secret, "[secret]");
+  return JSON.parse(JSON.stringify(result), (_, part) => {
+    if (typeof part === "string") return clean(part);
+    if (typeof part !== "object" || part === null || Array.isArray(part)) return part;
+    return Object.fromEntries(Object.entries(part).map(([name, one]) => [clean(name), one]));
+  });
 }
 
 async function secretHeader(

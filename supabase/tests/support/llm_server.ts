@@ -7,9 +7,9 @@ export type ScriptedReply =
   | { toolCalls: { name: string; arguments: unknown }[]; text?: string; delayMs?: number }
   /** An HTTP failure. */
   | { status: number; headers?: Record<string, string>; error?: Record<string, unknown> }
-  /** A stream that stops in the middle of `text`, or a body that is not JSON. */
+  /** A stream that stops in the middle of `text`, or a body as it is, JSON by its own account. */
   | { cut: string }
-  | { garbage: string };
+  | { garbage: string; type?: string };
 
 /** What a client asked. */
 export interface LlmRequest {
@@ -48,7 +48,8 @@ export function startLlmServer(otherwise?: Script) {
     if ("delayMs" in reply && reply.delayMs) await pause(reply.delayMs, stop.signal);
     if ("status" in reply) return failure(reply.status, reply.headers, reply.error);
     if ("garbage" in reply) {
-      return new Response(reply.garbage, { headers: { "content-type": "application/json" } });
+      const type = reply.type ?? "application/json";
+      return new Response(reply.garbage, { headers: { "content-type": type } });
     }
     return request.body.stream ? streamed(request, reply) : whole(request, reply);
   });

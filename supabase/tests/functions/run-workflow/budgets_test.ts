@@ -195,3 +195,17 @@ Deno.test("a model without a price cannot run under a money budget", async () =>
   const priced = await run(chain(llm("first", { prompt: "hi" })));
   assert.ok(priced.usage.cost_micros > 0 && priced.usage.is_priced);
 });
+
+Deno.test("a model service that counts backwards gives nobody their budget back", async () => {
+  fresh();
+  const usage = { prompt_tokens: -1_000_000, completion_tokens: -1_000_000 };
+  const choices = [{ message: { role: "assistant", content: "hi" }, finish_reason: "stop" }];
+  model.say({ garbage: JSON.stringify({ choices, usage }) });
+  const spent = async () =>
+    Number((await stack.sql("select coalesce(sum(tokens), 0) as n from private.user_spend"))[0].n);
+  const before = await spent();
+  const body = await run(chain(llm("a", { prompt: "hi" })));
+  assert.equal(body.status, "completed", JSON.stringify(body.error));
+  assert.ok(body.usage.tokens > 0 && body.usage.cost_micros > 0, JSON.stringify(body.usage));
+  assert.ok(await spent() > before);
+});

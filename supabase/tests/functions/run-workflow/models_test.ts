@@ -216,3 +216,22 @@ Deno.test("text from a user's own service is shown while it is being written", a
   clearTimeout(tooLate);
   assert.deepEqual([texts[0], texts.join("")], ["one ", "one two three"]);
 });
+
+Deno.test("a schema that cannot be used fails the step once and says where", async () => {
+  fresh();
+  model.say({ text: "{}" }, { text: "{}" }, { text: "{}" });
+  const response_schema = { type: "object", propertees: {} };
+  const body = await run(chain(llm("a", { prompt: "hi", response_schema })));
+  assert.deepEqual([body.status, body.error.code], ["failed", "schema_invalid"]);
+  assert.match(body.error.message, /\/propertees/);
+  assert.ok(model.requests.length <= 1, "asked again and again");
+});
+
+Deno.test("a service that asks for a thousand years is waited for a day", async () => {
+  fresh();
+  model.say({ status: 429, headers: { "retry-after": "31536000000" } });
+  const body = await run(chain(llm("a", { prompt: "hi" })), {}, { wait_ms: 300 });
+  const [waiting] = body.waiting;
+  assert.equal(waiting.kind, "retry");
+  assert.ok(Date.parse(waiting.until) - Date.now() < 86_401_000, waiting.until);
+});

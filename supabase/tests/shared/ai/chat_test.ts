@@ -122,6 +122,103 @@ Deno.test("broken answers and streams that stop in the middle are errors, not an
   });
 });
 
+/** A completion with this message, counted so. */
+const said = (message: unknown, usage: unknown = { prompt_tokens: 3, completion_tokens: 2 }) => ({
+  garbage: JSON.stringify({ choices: [{ message, finish_reason: "stop" }], usage }),
+});
+
+Deno.test("a count of tokens that is missing or impossible is estimated, never believed", async () => {
+  await withServer(async (llm, endpoint) => {
+    for (
+      const usage of [
+        null,
+        { prompt_tokens: -1e6, completion_tokens: -5 },
+        { prompt_tokens: "3", completion_tokens: {} },
+        { prompt_tokens: 1e300, completion_tokens: null },
+      ]
+    ) {
+      llm.say(said({ content: "Hello there" }, usage));
+      const answer = await chat(endpoint, { messages });
+      const { input_tokens: input, output_tokens: output, cost_usd: cost } = answer.usage;
+      assert.ok(input > 5 && input < 50 && output > 0 && output < 10, JSON.stringify(answer.usage));
+      assert.equal(cost, (input + 2 * output) / 1e6);
+    }
+    llm.say(said({ content: "" }, { prompt_tokens: 1.2, completion_tokens: 0 }));
+    const { usage } = await chat(endpoint, { messages });
+    assert.deepEqual([usage.input_tokens, usage.output_tokens], [2, 0], "whole tokens are counted");
+  });
+});
+
+Deno.test("an answer in a form of its own is understood where it is clear, and else refused as such", async () => {
+  await withServer(async (llm, endpoint) => {
+    llm.say(said({ content: [{ type: "text", text: "in " }, { type: "text", text: "parts" }] }));
+    assert.equal((await chat(endpoint, { messages })).reply.content, "in parts");
+    llm.say(said({
+      content: null,
+      tool_calls: [
+        { function: { name: "a", arguments: { x: 1 } } },
+        { id: "", type: "function", function: { name: "b", arguments: null } },
+        { id: "same", type: "function", function: { name: "c", arguments: "{}" } },
+        { id: "same", type: "function", function: { name: "d", arguments: "{}" } },
+        { id: "other", type: "custom", custom: { name: "e", input: "" } },
+      ],
+    }));
+    const { reply } = await chat(endpoint, { messages });
+    assert.deepEqual(reply.tool_calls, [
+      { id: "call_0", name: "a", arguments: '{"x":1}' },
+      { id: "call_1", name: "b", arguments: "" },
+      { id: "same", name: "c", arguments: "{}" },
+      { id: "call_3", name: "d", arguments: "{}" },
+    ]);
+    const odd = [said(null), said({ content: 42 }), said({ tool_calls: [{ function: {} }] })];
+    for (const one of [...odd, { garbage: '{"choices":[null]}' }, { garbage: "[]" }]) {
+      llm.say(one);
+      await assert.rejects(
+        chat(endpoint, { messages }, { attempts: 1 }),
+        failsWith("llm_bad_reply"),
+        one.garbage,
+      );
+    }
+  });
+});
+
+Deno.test("a stream that leaves the indexes of its tool calls out is put together all the same", async () => {
+  await withServer(async (llm, endpoint) => {
+    const chunk = (delta: unknown, finish_reason: string | null = null) =>
+      `data: ${JSON.stringify({ choices: [{ delta, finish_reason }] })}\n\n`;
+    const part = (id: string | undefined, name: string | undefined, args: string) =>
+      chunk({ tool_calls: [{ id, function: { name, arguments: args } }] });
+    llm.say({
+      type: "text/event-stream",
+      garbage: part("one", "a", '{"x"') + part(undefined, undefined, ":1}") +
+        part("two", "b", "{}") + chunk({ refusal: null }, "tool_calls") + "data: [DONE]\n\n",
+    });
+    const { reply } = await chat(endpoint, { messages }, { onToken: () => {} });
+    assert.deepEqual(reply.tool_calls, [
+      { id: "one", name: "a", arguments: '{"x":1}' },
+      { id: "two", name: "b", arguments: "{}" },
+    ]);
+  });
+});
+
+Deno.test("what no database holds does not come through: NUL, and halves of characters", async () => {
+  await withServer(async (llm, endpoint) => {
+    llm.say({ garbage: '{"choices":[{"message":{"content":"a\\u0000b \\ud83d"}}],"usage":null}' });
+    assert.equal((await chat(endpoint, { messages })).reply.content, "ab \ufffd");
+  });
+});
+
+Deno.test("a model that never answers is a time-out though nobody set a deadline", async () => {
+  await withServer(async (llm, endpoint) => {
+    llm.say({ text: "late", delayMs: 5_000 });
+    await assert.rejects(
+      chat(endpoint, { messages }, { timeoutMs: 100 }),
+      failsWith("llm_timed_out"),
+    );
+    assert.equal(llm.requests.length, 1);
+  });
+});
+
 Deno.test("a model that does not answer in time is a time-out", async () => {
   await withServer(async (llm, endpoint) => {
     llm.say({ text: "late", delayMs: 400 });

@@ -82,6 +82,17 @@ Deno.test("the user's secret goes into the header, and an echo of it is scrubbed
   );
 });
 
+Deno.test("an echo is scrubbed however JSON writes it, in names too", async () => {
+  const escaped = `"${[...SECRET].map((c) => `\\u00${c.charCodeAt(0).toString(16)}`).join("")}"`;
+  const body = `{"you": [${escaped}], ${escaped}: 1, "half": "\\ud83d"}`;
+  await withTool("/v1", { secret: { provider: "acme" } }, async (call) => {
+    assert.deepEqual(await call({}), {
+      status: 200,
+      body: { you: ["[secret]"], "[secret]": 1, half: "\ufffd" },
+    });
+  }, () => new Response(body, { headers: { "content-type": "application/json" } }));
+});
+
 Deno.test("without the account the step says what to do and nothing is sent", async () => {
   await withTool("/v1", { secret: { provider: "other" } }, async (call, { arrivals }) => {
     await assert.rejects(call({}), { code: "secret_not_found" });

@@ -127,3 +127,18 @@ Deno.test("a huge tool result is shortened and stays an envelope of JSON", () =>
   assert.equal(content.truncated, true);
   assert.ok(content.data.length < 17_000);
 });
+
+Deno.test("a refusal ends the conversation: it is no answer, and asking again is only paid for", () => {
+  const reply = { content: "", tool_calls: [], finish: "stop", refusal: "I will not." };
+  const move = nextMove({ ...plan, answer: { type: "object" } }, [{ kind: "model", reply }]);
+  assert.deepEqual(move, {
+    do: "fail",
+    code: "llm_refused",
+    detail: "The model refused to answer: I will not.",
+  });
+  assert.deepEqual(nextMove(plan, [says("", "content_filter")]), {
+    do: "fail",
+    code: "llm_refused",
+    detail: "The model service's content filter held the answer back.",
+  });
+});
