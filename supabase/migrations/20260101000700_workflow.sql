@@ -2,7 +2,7 @@
 --
 -- A person authors a workflow as rows: `mira_workflows`, its nodes and its labelled edges. Those rows
 -- are a draft for as long as they live; they may be half-finished and wrong. Setting
--- `is_active = true` is the gate (the next file): the validator must find no error, and the graph is then
+-- `is_active = true` is the gate (`workflow_gate`): the validator must find no error, and the graph is then
 -- copied, compiled and frozen as a numbered version (`private.workflow_versions`). Runs point at a
 -- version, never at the draft, so that editing a workflow changes nothing under a run that is on its way.
 
@@ -81,99 +81,6 @@ comment on column public.mira_workflow_edges.user_id is 'Whose workflow it is; f
 comment on column public.mira_workflow_edges.condition_label is
   'Which router decision takes this edge; "error" and "timeout" are taken when a step finally fails or expires.';
 
-create table public.mira_tool_definitions (
-  id uuid primary key default gen_random_uuid(),
-  name text not null unique check (name ~ '^[A-Za-z_][A-Za-z0-9_.-]{0,63}$'),
-  description text,
-  schema jsonb not null check (jsonb_typeof(schema) = 'object'),
-  function_path text not null check (function_path ~ '^(internal:|function:|rpc:|https://)'),
-  is_enabled boolean not null default true,
-  is_read_only boolean not null default false,
-  options jsonb not null default '{}' check (jsonb_typeof(options) = 'object'),
-  created_at timestamptz not null default now(),
-  updated_at timestamptz not null default now()
-);
-create index mira_tool_definitions_created_at_idx on public.mira_tool_definitions (created_at desc) where is_enabled;
-comment on table public.mira_tool_definitions is
-  'The tools a graph may name. Operator-owned: a tool is a capability of the server, so people read the enabled ones and write none.';
-comment on column public.mira_tool_definitions.schema is 'JSON Schema of the arguments.';
-comment on column public.mira_tool_definitions.function_path is
-  'The handler: internal:<name>, function:<slug>, rpc:<sql function> or an https:// address on the allow-list.';
-comment on column public.mira_tool_definitions.is_read_only is
-  'Calling it changes nothing outside the run. Every other tool has side effects, which a run''s or a workflow''s grant may withhold.';
-comment on column public.mira_tool_definitions.options is
-  'How the handler is called: which vault secret goes where, time-out, method. Never a secret itself.';
-
--- Versions: what runs are pinned to -------------------------------------------------------------------
-
-create table private.workflow_versions (
-  id bigint generated always as identity primary key,
-  user_id uuid not null references auth.users (id) on delete cascade,
-  workflow_id uuid references public.mira_workflows (id) on delete set null,
-  version int not null,
-  hash text not null,
-  name text not null,
-  graph jsonb not null,
-  required text[] not null,
-  reducers jsonb not null,
-  limits jsonb not null,
-  agents text[] not null,
-  start_key int not null,
-  used_at timestamptz not null default now(),
-  created_at timestamptz not null default now()
-);
-create unique index workflow_versions_workflow_id_version_idx
-  on private.workflow_versions (workflow_id, version) where workflow_id is not null;
-create unique index workflow_versions_user_id_hash_idx
-  on private.workflow_versions (user_id, hash) where workflow_id is null;
-create index workflow_versions_user_id_idx on private.workflow_versions (user_id);
-comment on table private.workflow_versions is
-  'Frozen graphs. Immutable; a graph sent inline with a start is kept once per user and content.';
-
-create table private.version_nodes (
-  version_id bigint not null references private.workflow_versions (id) on delete cascade,
-  key int not null,
-  type text not null,
-  is_task boolean not null,
-  node jsonb not null,
-  output_key text not null,
-  reducer text not null,
-  timeout_ms bigint,
-  sole_target int,
-  targets int[] not null,
-  labels jsonb not null,
-  feeders int[],
-  name text not null,
-  tool text,
-  next_is_end boolean,
-  next_key int,
-  next_id uuid,
-  next_name text,
-  next_node text,
-  next_timeout interval,
-  next_output jsonb,
-  primary key (version_id, key)
-);
-comment on column private.workflow_versions.used_at is 'When an inline graph was last started, to the day: unused ones are purged.';
-comment on column private.workflow_versions.required is 'Keys the input must have (input_schema.required).';
-
-comment on table private.version_nodes is
-  'A version compiled to what the engine reads at each step: one row per node, successors as small numbers.';
-comment on column private.version_nodes.is_task is 'A worker does this node; the others the engine resolves itself.';
-comment on column private.version_nodes.node is 'What a worker is handed: {id, type, name, config}.';
-comment on column private.version_nodes.output_key is 'State key the output is reduced into; "." spreads an object over the state.';
-comment on column private.version_nodes.sole_target is
-  'The one successor when there is nothing to decide and nothing to join; else null.';
-comment on column private.version_nodes.targets is 'Successors over unlabelled edges.';
-comment on column private.version_nodes.labels is 'Successors over labelled edges: {label: [keys]}.';
-comment on column private.version_nodes.next_is_end is
-  'The straight road: from here exactly one task, or the end, comes next, with nothing to decide, to join or to reduce; the next_* columns then say all that the engine must know of it. Null = the long road.';
-comment on column private.version_nodes.next_id is 'The node the run then stands at: the next one, or at the end still this one.';
-comment on column private.version_nodes.next_node is 'The successor''s node, as the JSON text a worker is handed.';
-comment on column private.version_nodes.next_output is 'What an end makes the run''s output, if not its state.';
-comment on column private.version_nodes.feeders is
-  'For a node that joins: every node from which it can be reached. It fires when none of them is open.';
-
 -- the name older clients know ----------------------------------------------------------------------
 
 create view public.workflows with (security_invoker = true) as
@@ -211,20 +118,14 @@ create trigger mira_workflow_edges_owner before insert or update of workflow_id,
 
 create trigger mira_workflows_updated_at before update on public.mira_workflows
   for each row execute function private.set_updated_at();
-create trigger mira_tool_definitions_updated_at before update on public.mira_tool_definitions
-  for each row execute function private.set_updated_at();
 
 -- who may do what ----------------------------------------------------------------------------------
 
 alter table public.mira_workflows enable row level security;
 alter table public.mira_workflow_nodes enable row level security;
 alter table public.mira_workflow_edges enable row level security;
-alter table public.mira_tool_definitions enable row level security;
-alter table private.workflow_versions enable row level security;
-alter table private.version_nodes enable row level security;
 
-revoke all on public.mira_workflows, public.mira_workflow_nodes, public.mira_workflow_edges,
-  public.mira_tool_definitions, public.workflows, private.workflow_versions, private.version_nodes
+revoke all on public.mira_workflows, public.mira_workflow_nodes, public.mira_workflow_edges, public.workflows
   from public, anon, authenticated;
 
 grant select, delete on public.mira_workflows to authenticated;
@@ -238,10 +139,9 @@ grant insert (id, workflow_id, source_node_id, target_node_id, condition_label)
   on public.mira_workflow_edges to authenticated;
 grant update (type, name, config, position_x, position_y) on public.mira_workflow_nodes to authenticated;
 grant update (source_node_id, target_node_id, condition_label) on public.mira_workflow_edges to authenticated;
-grant select on public.mira_tool_definitions, public.workflows to authenticated;
+grant select on public.workflows to authenticated;
 grant select, insert, update, delete on public.mira_workflows, public.mira_workflow_nodes,
-  public.mira_workflow_edges, public.mira_tool_definitions, private.workflow_versions, private.version_nodes
-  to service_role;
+  public.mira_workflow_edges to service_role;
 grant select on public.workflows to service_role;
 
 create policy mira_workflows_select_own on public.mira_workflows for select to authenticated
@@ -270,9 +170,3 @@ create policy mira_workflow_edges_update_own on public.mira_workflow_edges for u
   with check (user_id = (select auth.uid()));
 create policy mira_workflow_edges_delete_own on public.mira_workflow_edges for delete to authenticated
   using (user_id = (select auth.uid()));
-create policy mira_tool_definitions_select_enabled on public.mira_tool_definitions for select to authenticated
-  using (is_enabled);
-create policy workflow_versions_all_service on private.workflow_versions for all to service_role
-  using (true) with check (true);
-create policy version_nodes_all_service on private.version_nodes for all to service_role
-  using (true) with check (true);

@@ -1,6 +1,40 @@
--- Built-in tools. Every installation has these; their handlers are in functions-shared/runner/tools. An operator
--- adds rows of their own, or switches one off with is_enabled.
+-- Workflow, tools: what a graph may call.
 
+create table public.mira_tool_definitions (
+  id uuid primary key default gen_random_uuid(),
+  name text not null unique check (name ~ '^[A-Za-z_][A-Za-z0-9_.-]{0,63}$'),
+  description text,
+  schema jsonb not null check (jsonb_typeof(schema) = 'object'),
+  function_path text not null check (function_path ~ '^(internal:|function:|rpc:|https://)'),
+  is_enabled boolean not null default true,
+  is_read_only boolean not null default false,
+  options jsonb not null default '{}' check (jsonb_typeof(options) = 'object'),
+  created_at timestamptz not null default now(),
+  updated_at timestamptz not null default now()
+);
+create index mira_tool_definitions_created_at_idx on public.mira_tool_definitions (created_at desc) where is_enabled;
+comment on table public.mira_tool_definitions is
+  'The tools a graph may name. Operator-owned: a tool is a capability of the server, so people read the enabled ones and write none.';
+comment on column public.mira_tool_definitions.schema is 'JSON Schema of the arguments.';
+comment on column public.mira_tool_definitions.function_path is
+  'The handler: internal:<name>, function:<slug>, rpc:<sql function> or an https:// address on the allow-list.';
+comment on column public.mira_tool_definitions.is_read_only is
+  'Calling it changes nothing outside the run. Every other tool has side effects, which a run''s or a workflow''s grant may withhold.';
+comment on column public.mira_tool_definitions.options is
+  'How the handler is called: which vault secret goes where, time-out, method. Never a secret itself.';
+
+create trigger mira_tool_definitions_updated_at before update on public.mira_tool_definitions
+  for each row execute function private.set_updated_at();
+
+alter table public.mira_tool_definitions enable row level security;
+revoke all on public.mira_tool_definitions from public, anon, authenticated;
+grant select on public.mira_tool_definitions to authenticated;
+grant select, insert, update, delete on public.mira_tool_definitions to service_role;
+create policy mira_tool_definitions_select_enabled on public.mira_tool_definitions for select to authenticated
+  using (is_enabled);
+
+-- Every installation has these; their handlers are in functions-shared/runner/tools. An operator adds rows of
+-- their own, or switches one off with is_enabled.
 insert into public.mira_tool_definitions (name, description, schema, function_path, is_read_only) values
   ('compose', 'Gives back its arguments: shapes the state without a model.',
    '{"type":"object"}', 'internal:compose', true),
