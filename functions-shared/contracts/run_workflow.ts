@@ -79,7 +79,7 @@ export const RunRequest = z.strictObject({
   input: z.json().default({}),
   /** The conversation the run belongs to. */
   thread_id: z.uuid().optional(),
-  /** 0 (first) to 9 (last). */
+  /** 9 (first) to 0 (last), among one's own runs; 5 when left out. */
   priority: z.number().int().min(0).max(9).optional(),
   budget: RunBudget.optional(),
   /** Absent: every tool that the graph names and the workflow's own limits do not withhold. */
@@ -97,11 +97,10 @@ export type RunRequest = z.output<typeof RunRequest>;
 
 /** A step's number in its run, or `<run id>:<number>`. */
 export const StepId = z.union([
-  z.number().int().min(0),
-  z.string().regex(/^([0-9a-f-]{36}:)?\d{1,9}$/i).transform((text) =>
-    Number(text.split(":").at(-1))
-  ),
+  z.number().int().min(0).max(2_147_483_647),
+  z.string().regex(/^([0-9a-f-]{36}:)?\d{1,9}$/i),
 ]);
+export type StepId = z.output<typeof StepId>;
 
 /** `POST /run-workflow/:run_id/resume`: the answer to a waiting human step. */
 export const ResumeRequest = z.strictObject({

@@ -29,6 +29,8 @@ export interface MiraEnv {
     bodyBytes?: Bytes;
     /** Set by `idempotent`: stable id for the effect of this key, else undefined. */
     effectId?: string;
+    /** Set by routes that stream: the id of what the stream is about, for `idempotent`. */
+    streamOf?: string;
   };
 }
 

@@ -7,24 +7,35 @@
  * dies between the effect and the completion, the claim lapses after a minute and the retry runs
  * again with the same `c.var.effectId`, which routes use as the id of what they create, so that the
  * effect itself happens once.
+ *
+ * A streamed answer cannot be stored. A route that streams says what its stream is about
+ * (`c.var.streamOf`), and how to tell it again (`again`): that is what a repeat gets.
  */
 
 import type { MiddlewareHandler } from "hono";
 import { rpc } from "../db/rpc.ts";
-import type { MiraEnv } from "./app.ts";
+import type { MiraContext, MiraEnv } from "./app.ts";
 import type { Bytes } from "./bytes.ts";
 import { readBytes } from "./input.ts";
 import { Problem } from "./problem.ts";
 import { subjectOf } from "./rate_limit.ts";
 
 const MAX_KEY = 255;
+const STREAM = "text/event-stream";
 
 type Claim =
   | { state: "new" | "in_flight" | "mismatch" }
   | { state: "replay"; status: number; body: string; content_type: string };
 
-/** Middleware; stands after `allow`. Does nothing without an `Idempotency-Key` header. */
-export function idempotent(): MiddlewareHandler<MiraEnv> {
+/**
+ * Middleware; stands after `allow`. Does nothing without an `Idempotency-Key` header.
+ *
+ * @param again answers a repeat of a request that was answered with a stream about `streamOf`; without it
+ *   such a request is done again, which is for routes whose effect has an id of its own (`effectId`).
+ */
+export function idempotent(
+  again?: (c: MiraContext, streamOf: string) => Promise<Response>,
+): MiddlewareHandler<MiraEnv> {
   return async (c, next) => {
     const key = c.req.header("idempotency-key");
     if (key === undefined) return await next();
@@ -53,6 +64,11 @@ export function idempotent(): MiddlewareHandler<MiraEnv> {
         headers: { "retry-after": "1" },
       });
     }
+    if (claim.state === "replay" && again && claim.content_type === STREAM) {
+      const response = await again(c, claim.body);
+      response.headers.set("idempotent-replayed", "true");
+      return response;
+    }
     if (claim.state === "replay") {
       return new Response(claim.body, {
         status: claim.status,
@@ -62,12 +78,13 @@ export function idempotent(): MiddlewareHandler<MiraEnv> {
     c.set("effectId", await effectId(Object.values(scope)));
     await next();
     const type = c.res.headers.get("content-type") ?? "";
-    const stored = c.res.ok && type.startsWith("application/json");
+    const streamOf = again && c.res.ok && type.startsWith(STREAM) ? c.var.streamOf : undefined;
+    const stored = streamOf !== undefined || c.res.ok && type.startsWith("application/json");
     await rpc(c.var.admin, "mira_settle_idempotency_key", {
       ...scope,
       p_status: stored ? c.res.status : null,
-      p_body: stored ? await c.res.clone().text() : null,
-      p_content_type: stored ? type : null,
+      p_body: stored ? streamOf ?? await c.res.clone().text() : null,
+      p_content_type: streamOf === undefined ? stored ? type : null : STREAM,
     });
   };
 }

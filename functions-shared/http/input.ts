@@ -100,19 +100,31 @@ export function uuidParam(c: MiraContext, name: string): string {
 }
 
 /**
- * Bytes to JSON: strict UTF-8, depth at most 32, and no NUL, which jsonb cannot hold.
+ * Bytes to JSON: strict UTF-8, depth at most 32, and no NUL, which jsonb cannot hold. Halves of
+ * surrogate pairs, left by whoever cut a text in the middle of an emoji, become U+FFFD as everywhere on
+ * the web.
  *
  * @throws {Problem} 400 `invalid_json`, 422 `json_too_deep` or `nul_character`.
  */
 export function parseJson(bytes: Bytes): unknown {
   let value: unknown;
   try {
-    value = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
+    const text = new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+    value = JSON.parse(text, /\\ud[89a-f]/i.test(text) ? wellFormed : undefined);
   } catch {
     throw new Problem(400, "invalid_json", "The body is not JSON in UTF-8.");
   }
   inspect(value, 1, "");
   return value;
+}
+
+/** For `JSON.parse`: texts and names without halves of surrogate pairs. */
+function wellFormed(_: string, part: unknown): unknown {
+  if (typeof part === "string") return part.toWellFormed();
+  if (typeof part !== "object" || part === null || Array.isArray(part)) return part;
+  return Object.fromEntries(
+    Object.entries(part).map(([name, value]) => [name.toWellFormed(), value]),
+  );
 }
 
 function inspect(value: unknown, depth: number, pointer: string): void {

@@ -57,16 +57,17 @@ export function eventStream(
         const text = typeof event === "string" ? event : eventText(event);
         await Promise.race([stream.write(text), stopped]);
       }
+    } catch (error) {
+      // told here, in our words: what is thrown out of here is sent with its own
+      c.var.log.error("stream_failed", { message: (error as Error).message });
+      await stream.write(eventText({
+        event: "problem",
+        data: { code: "stream_failed", detail: "The stream broke; reconnect." },
+      }));
     } finally {
       clearTimeout(wall);
       clearInterval(heartbeat);
       stop.abort();
     }
-  }, async (error, stream) => {
-    c.var.log.error("stream_failed", { message: error.message });
-    await stream.writeSSE({
-      event: "problem",
-      data: JSON.stringify({ code: "stream_failed", detail: "The stream broke; reconnect." }),
-    });
   });
 }

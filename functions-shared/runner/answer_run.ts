@@ -60,6 +60,7 @@ export async function answerRun(
   }));
   if (happenings) {
     drive.settled.then(happenings.end);
+    c.set("streamOf", reply.run_id);
     return streamRun(c, reply.run_id, happenings);
   }
   let timer: ReturnType<typeof setTimeout> | undefined;
@@ -78,6 +79,9 @@ export async function showRun(c: MiraContext, runId: string): Promise<Response> 
   return wantsStream(c) ? streamRun(c, runId) : c.json(run);
 }
 
+/** No run has an event after this one. */
+const LAST_EVENT = 2 ** 31 - 1;
+
 function wantsStream(c: MiraContext): boolean {
   return (c.req.header("accept") ?? "").includes("text/event-stream");
 }
@@ -86,7 +90,7 @@ function streamRun(c: MiraContext, runId: string, happenings?: Happenings): Resp
   return eventStream(c, ({ lastEventId, signal }) => {
     const after = Number(lastEventId ?? 0);
     return runEvents(c.var.admin, ownerOf(c), runId, {
-      after: Number.isSafeInteger(after) && after > 0 ? after : 0,
+      after: after > 0 ? Math.min(Math.floor(after), LAST_EVENT) : 0,
       signal,
       ...(happenings ? { happenings } : {}),
     });

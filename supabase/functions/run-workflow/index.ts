@@ -24,6 +24,7 @@ import { checkAnswer } from "../../../functions-shared/runner/check_answer.ts";
 import { doDueWork } from "../../../functions-shared/runner/do_due_work.ts";
 import type { Reply } from "../../../functions-shared/runner/engine.ts";
 import { tellGraphProblems } from "../../../functions-shared/runner/graph_problems.ts";
+import { stepNumber } from "../../../functions-shared/runner/step_number.ts";
 import { goOnLater } from "../../../functions-shared/runner/go_on_later.ts";
 import { maintainVault } from "../../../functions-shared/vault/maintain_vault.ts";
 import { drawGraph, type DrawnGraph } from "../../../functions-shared/workflow/diagram.ts";
@@ -102,22 +103,23 @@ app.get("/:run_id{[0-9a-fA-F-]{36}}", people, reading, async (c) => {
   return await showRun(c, uuidParam(c, "run_id"));
 });
 
-app.post("/:run_id{[0-9a-fA-F-]{36}}/resume", people, steering, idempotent(), async (c) => {
+app.post("/:run_id{[0-9a-fA-F-]{36}}/resume", people, steering, idempotent(showRun), async (c) => {
   const input = await readBody(c, ResumeRequest);
   const runId = uuidParam(c, "run_id");
-  await checkAnswer(c.var.admin, ownerOf(c), runId, input.value, input.step_id);
+  const seq = input.step_id === undefined ? undefined : stepNumber(input.step_id, runId);
+  await checkAnswer(c.var.admin, ownerOf(c), runId, input.value, seq);
   const reply = await rpc<Reply>(c.var.admin, "mira_resume_run", {
     p_user_id: ownerOf(c),
     p_run_id: runId,
     p_value: { value: input.value },
     p_boxed: true,
-    p_seq: input.step_id ?? null,
+    p_seq: seq ?? null,
     p_lease_ms: LEASE_MS,
   });
   return await answerRun(c, reply, input.wait_ms);
 });
 
-app.post("/:run_id{[0-9a-fA-F-]{36}}/signal", people, steering, idempotent(), async (c) => {
+app.post("/:run_id{[0-9a-fA-F-]{36}}/signal", people, steering, idempotent(showRun), async (c) => {
   const input = await readBody(c, SignalRequest);
   const reply = await rpc<Reply & { delivered: boolean; duplicate: boolean }>(
     c.var.admin,
@@ -128,7 +130,7 @@ app.post("/:run_id{[0-9a-fA-F-]{36}}/signal", people, steering, idempotent(), as
       p_name: input.name,
       p_payload: { value: input.payload },
       p_boxed: true,
-      p_dedup_id: input.dedup_id ?? null,
+      p_dedup_id: input.dedup_id ?? c.var.effectId ?? null,
       p_lease_ms: LEASE_MS,
     },
   );
@@ -151,13 +153,14 @@ app.post(
   "/:run_id{[0-9a-fA-F-]{36}}/fork",
   people,
   starting,
-  idempotent(),
+  idempotent(showRun),
   async (c) => {
     const input = await readBody(c, ForkRequest);
+    const runId = uuidParam(c, "run_id");
     const reply = await rpc<Reply>(c.var.admin, "mira_fork_run", {
       p_user_id: ownerOf(c),
-      p_run_id: uuidParam(c, "run_id"),
-      p_seq: input.step_id,
+      p_run_id: runId,
+      p_seq: stepNumber(input.step_id, runId),
       p_state: input.state ?? null,
       p_lease_ms: LEASE_MS,
     });

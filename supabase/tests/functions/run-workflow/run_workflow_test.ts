@@ -396,6 +396,87 @@ Deno.test("the same Idempotency-Key starts one run", async () => {
   assert.deepEqual([other.status, other.body.code], [422, "idempotency_key_reused"]);
 });
 
+Deno.test("what was done under an Idempotency-Key is not done again because its answer was a stream", async () => {
+  const twice = async (path: string, json: unknown) => {
+    const headers = { accept: "text/event-stream", "idempotency-key": crypto.randomUUID() };
+    const first = await call(path, json, { headers });
+    const repeat = await call(path, json, { headers });
+    assert.match(repeat.headers.get("content-type")!, /text\/event-stream/);
+    assert.equal(repeat.headers.get("idempotent-replayed"), "true");
+    const runs = [first, repeat].map(({ body }) => readEvents(body)[0]!.data.run_id);
+    assert.equal(runs[0], runs[1]);
+    return runs[0];
+  };
+  const second = { ...asks, name: "again" };
+  const { body: asked } = await call("", { workflow: chain(asks, second), input: payment });
+  const answering = twice(`/${asked.run_id}/resume`, { value: "once" });
+  // the repeat follows the run, which waits for somebody again
+  await new Promise((resolve) => setTimeout(resolve, 1500));
+  const { body: run } = await call(`/${asked.run_id}`);
+  assert.deepEqual([run.status, run.waiting[0].node], ["waiting", "again"]);
+  await call(`/${asked.run_id}/cancel`, {});
+  await answering;
+
+  const wait = (name: string) => ({ type: "wait", name, config: { signal: "go" } });
+  const { body: signalled } = await call("", { workflow: chain(wait("one"), wait("two")) });
+  const sending = twice(`/${signalled.run_id}/signal`, { name: "go", payload: 1 });
+  await new Promise((resolve) => setTimeout(resolve, 1500));
+  assert.equal((await call(`/${signalled.run_id}`)).body.waiting[0].node, "two");
+  await call(`/${signalled.run_id}/cancel`, {});
+  await sending;
+
+  const done = await call("", { workflow: chain(tool("x", "compose", { n: 1 })) });
+  const fork = await twice(`/${done.body.run_id}/fork`, { step_id: 1 });
+  assert.notEqual(fork, done.body.run_id);
+});
+
+Deno.test("the same signal under the same Idempotency-Key counts once, its own dedup_id or none", async () => {
+  const { body } = await call("", { workflow: chain(asks), input: payment });
+  const headers = { "idempotency-key": crypto.randomUUID() };
+  await call(`/${body.run_id}/signal`, { name: "go" }, { headers });
+  // as after a crash: the effect is there, its answer was not stored
+  await stack.sql("delete from private.idempotency_keys where key = $1", [
+    headers["idempotency-key"],
+  ]);
+  const repeat = await call(`/${body.run_id}/signal`, { name: "go" }, { headers });
+  assert.deepEqual([repeat.status, repeat.body.duplicate], [200, true]);
+});
+
+Deno.test("a Last-Event-ID that no run can have is beyond the end, and breaks nothing", async () => {
+  const { body } = await call("", { workflow: chain(tool("x", "compose")) });
+  for (const id of ["9999999999", "1e300", "Infinity", "999"]) {
+    const headers = { accept: "text/event-stream", "last-event-id": id };
+    const rest = await call(`/${body.run_id}`, undefined, { headers });
+    assert.deepEqual(readEvents(rest.body), [], id);
+  }
+  for (const id of ["-1", "x", "", "1.9"]) {
+    const headers = { accept: "text/event-stream", "last-event-id": id };
+    const whole = readEvents((await call(`/${body.run_id}`, undefined, { headers })).body);
+    assert.equal(whole.at(-1)!.event, "end", id);
+  }
+});
+
+Deno.test("a step of another run, or one that no run can have, is none of this one", async () => {
+  const start = async () => (await call("", { workflow: chain(asks), input: payment })).body;
+  const [one, other] = [await start(), await start()];
+  for (const [verb, more] of [["resume", { value: 1 }], ["fork", {}]] as const) {
+    const foreign = await call(`/${one.run_id}/${verb}`, { ...more, step_id: `${other.run_id}:1` });
+    assert.deepEqual([foreign.status, foreign.body.code], [404, "step_not_found"]);
+    const huge = await call(`/${one.run_id}/${verb}`, { ...more, step_id: 9_999_999_999 });
+    assert.deepEqual([huge.status, huge.body.errors[0].pointer], [422, "/step_id"]);
+  }
+  const own = await call(`/${one.run_id}/resume`, { value: 1, step_id: `${one.run_id}:1` });
+  assert.equal(own.body.status, "completed");
+});
+
+Deno.test("half an emoji in what is sent costs its other half, not the request", async () => {
+  const { status, body } = await call("", {
+    workflow: chain(tool("x", "compose", { text: "{{name}}!" })),
+    input: { name: "Ada \ud83d", ["k\udc00"]: 1 },
+  });
+  assert.deepEqual([status, body.state.x.text, body.state["k\ufffd"]], [200, "Ada \ufffd!", 1]);
+});
+
 Deno.test("a caller in a hurry gets 202 and the run goes on", async () => {
   const workflow = chain(
     { type: "wait", name: "nap", config: { seconds: 0.3 } },

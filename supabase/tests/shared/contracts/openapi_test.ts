@@ -39,7 +39,7 @@ for (const [slug, routes] of Object.entries(ROUTES)) {
         named.find(([name]) => new RegExp(`\\b${name}\\b`).test(text))?.[1] ?? "";
       const allowed = [...given.matchAll(/"(\w+)"/g)].map(([, mode]) => mode).sort();
       assert.deepEqual([...modes].sort(), allowed, `${verb} ${plain(path!)}`);
-      assert.equal(isIdempotent ?? false, text.includes("idempotent()"), `${verb} ${plain(path!)}`);
+      assert.equal(isIdempotent ?? false, text.includes("idempotent("), `${verb} ${plain(path!)}`);
     }
   });
 }

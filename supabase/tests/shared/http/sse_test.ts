@@ -55,3 +55,20 @@ Deno.test("a stream that nears the wall ends after a whole event, so that it can
   assert.match(text, /^retry: 1000\n\nid: 1\nevent: tick\n/);
   assert.match(text, /\n\n$/);
 });
+
+Deno.test("what breaks a stream is told in our words, its own go to the log", async () => {
+  const printed: unknown[] = [];
+  const app = new Hono<MiraEnv>();
+  app.get("/", (c) => {
+    c.set("log", { error: (_: string, more: unknown) => printed.push(more) } as never);
+    // deno-lint-ignore require-yield
+    return eventStream(c, async function* () {
+      await Promise.resolve();
+      throw new Error("password is hunter2");
+    });
+  });
+  const text = await (await app.request("/")).text();
+  assert.match(text, /event: problem\ndata: \{"code":"stream_failed"/);
+  assert.ok(!text.includes("hunter2"), text);
+  assert.match(JSON.stringify(printed), /hunter2/);
+});
