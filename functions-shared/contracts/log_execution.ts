@@ -141,7 +141,7 @@ export const LogQuery = z.strictObject({
   /** Oldest first for one task, newest first otherwise, unless said. */
   order: z.enum(["asc", "desc"]).optional(),
   /** `next_cursor` of the page before. */
-  cursor: z.coerce.number().int().min(0).max(Number.MAX_SAFE_INTEGER).optional(),
+  cursor: pageCursor,
   limit: limit.default(100),
   user_id,
 });

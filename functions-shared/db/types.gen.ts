@@ -1118,6 +1118,7 @@ export type Database = {
           "max_steps": number | null;
           "max_tokens": number | null;
           "next_seq": number;
+          "number": number;
           "output": Json | null;
           "parent_item": number | null;
           "parent_run_id": string | null;
@@ -1157,6 +1158,7 @@ export type Database = {
           "max_steps"?: number | null;
           "max_tokens"?: number | null;
           "next_seq"?: number;
+          "number"?: number;
           "output"?: Json | null;
           "parent_item"?: number | null;
           "parent_run_id"?: string | null;
@@ -1195,6 +1197,7 @@ export type Database = {
           "max_steps"?: number | null;
           "max_tokens"?: number | null;
           "next_seq"?: number;
+          "number"?: number;
           "output"?: Json | null;
           "parent_item"?: number | null;
           "parent_run_id"?: string | null;
@@ -2272,6 +2275,7 @@ export type Database = {
           "p_after_seq"?: number;
           "p_agent_type"?: string;
           "p_before_seq"?: number;
+          "p_cursor_at"?: string;
           "p_from"?: string;
           "p_level"?: string;
           "p_limit"?: number;

@@ -19,13 +19,14 @@ interface Dated {
   created_at: string;
 }
 
-/** Lines of logs; the cursor is the last `seq`. */
+/** Lines of logs, in the order of their numbers for one task, of time otherwise. */
 export async function readLogs(
   admin: Admin,
   userId: string,
   query: Query<typeof LogQuery>,
 ): Promise<{ logs: ExecutionLog[]; next_cursor: string | null }> {
   const order = query.order ?? (query.task_id === undefined ? "desc" : "asc");
+  const cursor = read(query.cursor, /^\d{1,15}$/);
   const rows = await rpc<(ExecutionLog & { user_id: string; is_keyed: boolean })[]>(
     admin,
     "get_execution_logs_filtered",
@@ -38,14 +39,14 @@ export async function readLogs(
       p_search: query.q ?? null,
       p_from: query.from ?? null,
       p_to: query.to ?? null,
-      p_before_seq: order === "desc" ? query.cursor ?? null : null,
-      p_after_seq: order === "asc" ? query.cursor ?? 0 : null,
+      p_before_seq: order === "desc" && cursor.of !== null ? Number(cursor.of) : null,
+      p_after_seq: order === "asc" ? Number(cursor.of ?? 0) : null,
+      p_cursor_at: cursor.at,
       p_limit: query.limit,
     },
   );
   const logs = rows.map(({ user_id: _user, is_keyed: _keyed, ...log }) => log);
-  const last = logs.at(-1);
-  return { logs, next_cursor: isFull(logs, query) && last ? String(last.seq) : null };
+  return { logs, next_cursor: nextCursor(logs, query, (log) => log.seq) };
 }
 
 /** Tasks, newest first. */
@@ -64,7 +65,7 @@ export async function readTasks(
     ...before(query.cursor),
     p_limit: query.limit,
   });
-  return { tasks, next_cursor: nextCursor(tasks, query) };
+  return { tasks, next_cursor: nextCursor(tasks, query, (task) => task.id) };
 }
 
 /**
@@ -89,15 +90,18 @@ export async function readDocuments(
       p_to: query.to ?? null,
     })
     : await rpc<Dated[]>(admin, "get_documents_by_task", { ...page, p_task_id: query.task_id });
-  return { documents, next_cursor: nextCursor(documents, query) };
+  return { documents, next_cursor: nextCursor(documents, query, (document) => document.id) };
 }
 
-const isFull = (rows: unknown[], query: { limit: number }) => rows.length === query.limit;
-
-function nextCursor(rows: Dated[], query: { limit: number }): string | null {
+/** Where the next page begins: after this page's last row, named by its time and by what tells it from others. */
+function nextCursor<Row extends { created_at: string }>(
+  rows: Row[],
+  query: { limit: number },
+  nameOf: (row: Row) => string | number,
+): string | null {
   const last = rows.at(-1);
-  if (!isFull(rows, query) || last === undefined) return null;
-  return encodeBase64Url(`${last.created_at}~${last.id}`);
+  if (last === undefined || rows.length < query.limit) return null;
+  return encodeBase64Url(`${last.created_at}~${nameOf(last)}`);
 }
 
 /** ASCII only. */
@@ -105,19 +109,24 @@ function encodeBase64Url(text: string): string {
   return btoa(text).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
 }
 
-function before(
-  cursor: string | undefined,
-): { p_before: string | null; p_before_id: string | null } {
-  if (cursor === undefined) return { p_before: null, p_before_id: null };
-  let read = "";
+function read(cursor: string | undefined, name: RegExp): { at: string | null; of: string | null } {
+  if (cursor === undefined) return { at: null, of: null };
+  let text = "";
   try {
-    read = atob(cursor.replaceAll("-", "+").replaceAll("_", "/"));
+    text = atob(cursor.replaceAll("-", "+").replaceAll("_", "/"));
   } catch {
     // falls through to the refusal below
   }
-  const parts = /^(\d{4}-[\d-]+[T ][\d:.]+(?:Z|[+-][\d:]+))~([0-9a-f-]{36})$/.exec(read);
-  if (parts === null) {
+  const parts = /^(\d{4}-[\d-]+[T ][\d:.]+(?:Z|[+-][\d:]+))~(.+)$/.exec(text);
+  if (parts === null || !name.test(parts[2]!)) {
     throw new Problem(422, "invalid_cursor", "cursor is the next_cursor of a page before.");
   }
-  return { p_before: parts[1]!, p_before_id: parts[2]! };
+  return { at: parts[1]!, of: parts[2]! };
+}
+
+function before(
+  cursor: string | undefined,
+): { p_before: string | null; p_before_id: string | null } {
+  const { at, of } = read(cursor, /^[0-9a-f-]{36}$/);
+  return { p_before: at, p_before_id: of };
 }

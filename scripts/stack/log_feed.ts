@@ -11,6 +11,9 @@ export interface NewLog {
 const POLL_MS = 100;
 const PAGE = 1000;
 
+// Supabase's Realtime reads the write-ahead log; who polls needs an index by number, which nobody else does
+const INDEX = "create index if not exists execution_logs_feed_idx on public.execution_logs (seq)";
+
 // numbers of different tasks may commit out of order: what is read is remembered until every
 // transaction that was open at the time has ended, and only then becomes the floor
 const NEXT = `
@@ -39,6 +42,8 @@ export class LogFeed {
       let isOn = true;
       this.#stop = () => isOn = false;
       try {
+        // another process may make it at this moment, or may not be allowed to: polling works without it
+        await this.#sql.exec(INDEX).catch(() => {});
         const [head] = await this.#sql.query(
           "select coalesce(max(seq), 0)::text as seq from public.execution_logs",
         );

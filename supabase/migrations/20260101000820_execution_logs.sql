@@ -10,13 +10,17 @@
 -- index, so rows without one, the engine's, do not pay for it). Every unique key of the record starts
 -- with the owner: nobody can squat on, or probe for, another person's ids.
 --
--- Retention. Rows arrive in seq order, therefore the old ones are the left end of the primary key:
--- `delete_old_execution_logs` walks there, stops at the first page of young rows and locks only
--- what it deletes. Time partitions would drop faster, but Realtime's postgres_changes reports a
--- partition's rows under the partition's name, so the subscription of seed 004 would stay silent.
+-- Bytes. A line is written at every step of every run, so it has two indexes and no more: by task, in the
+-- order of numbers, and by owner, in the order of time. Its metadata is shown whole and never searched,
+-- therefore `json`: short objects take half of what they take as jsonb.
+--
+-- Retention. An owner's old lines are the left end of the owner's index: `delete_old_execution_logs` looks at
+-- each owner's oldest line, and locks only what it deletes. Time partitions would drop faster, but Realtime's
+-- postgres_changes reports a partition's rows under the partition's name, so the subscription of seed 004
+-- would stay silent.
 
 create table public.execution_logs (
-  seq bigint generated always as identity primary key,
+  seq bigint generated always as identity,
   created_at timestamptz not null default clock_timestamp(),
   id uuid not null default gen_random_uuid(),
   user_id uuid not null,
@@ -26,7 +30,9 @@ create table public.execution_logs (
   agent_type text not null default 'worker',
   step text,
   message text not null,
-  metadata jsonb not null default '{}'
+  metadata json not null default '{}',
+  -- task first: ids of runs grow with time, so that new lines land side by side at the right edge
+  primary key (task_id, seq)
 );
 create function private.fits(p_log public.execution_logs) returns boolean
 language plpgsql immutable set search_path = '' as $$
@@ -34,7 +40,7 @@ begin
   return p_log.level in ('info', 'success', 'error', 'warning')
     and length(p_log.agent_type) between 1 and 64 and coalesce(length(p_log.step) between 1 and 200, true)
     and octet_length(p_log.message) between 1 and 4096
-    and jsonb_typeof(p_log.metadata) = 'object' and pg_column_size(p_log.metadata) <= 16384;
+    and json_typeof(p_log.metadata) = 'object' and pg_column_size(p_log.metadata) <= 16384;
 end $$;
 comment on function private.fits(public.execution_logs) is
   'Whether a log line is within its limits: level info, success, error or warning; sizes.';
@@ -49,8 +55,6 @@ comment on column public.execution_logs.agent_type is 'planner, worker, evaluato
 comment on column public.execution_logs.step is 'The step of the task this line belongs to, as its agent names it.';
 comment on column public.execution_logs.message is 'At most 4096 bytes; longer ones are cut and marked.';
 
--- task first: ids of runs grow with time, so that new lines land side by side at the right edge
-create index execution_logs_task_id_user_id_seq_idx on public.execution_logs (task_id, user_id, seq);
 create index execution_logs_user_id_created_at_idx on public.execution_logs (user_id, created_at);
 create unique index execution_logs_user_id_id_idx on public.execution_logs (user_id, id) where is_keyed;
 
@@ -80,7 +84,7 @@ begin
   perform private.lock_task_log(new.task_id);
   new.seq := pg_catalog.nextval('public.execution_logs_seq_seq');
   new.message := private.clip_text(private.redact_text(new.message), 4096);
-  new.metadata := private.clip_json(private.redact_json(new.metadata), 8192);
+  new.metadata := private.clip_json(private.redact_json(new.metadata::jsonb), 8192);
   perform private.demand_fit(private.fits(new), 'execution_logs');
   return new;
 end $$;
@@ -214,25 +218,19 @@ create function public.get_execution_logs_filtered(
   p_task_id uuid default null, p_level text default null, p_agent_type text default null,
   p_step text default null, p_search text default null, p_from timestamptz default null,
   p_to timestamptz default null, p_before_seq bigint default null,
-  p_after_seq bigint default null, p_limit integer default 100, p_user_id uuid default null
+  p_after_seq bigint default null, p_limit integer default 100, p_user_id uuid default null,
+  p_cursor_at timestamptz default null
 ) returns setof public.execution_logs
 language plpgsql stable set search_path = '' as $$
 declare
   v_user uuid := private.required_user(p_user_id);
-  v_cursor bigint := coalesce(p_after_seq, p_before_seq);
-  v_at timestamptz;
-  v_direction text := case when p_after_seq is null then 'desc' else 'asc' end;
-  v_beyond text := case when v_cursor is null then 'true'
-    when p_after_seq is null then 's.seq < $4' else 's.seq > $4' end;
+  v_is_older boolean := p_after_seq is null;
+  v_way text := case when v_is_older then 'desc' else 'asc' end;
+  v_beyond text := case when v_is_older then '<' else '>' end;
+  -- a task's lines are in the order of their numbers, a person's in the order of time
+  v_order text := case when p_task_id is null then pg_catalog.format('%%1$s.created_at %1$s, %%1$s.seq %1$s', v_way)
+    else pg_catalog.format('%%1$s.seq %1$s', v_way) end;
 begin
-  if p_task_id is null and v_cursor is not null then
-    select l.created_at into v_at from public.execution_logs l
-    where l.user_id = v_user and l.seq = v_cursor;
-    if found then
-      v_beyond := case when p_after_seq is null then '(s.created_at, s.seq) < ($3, $4)'
-        else '(s.created_at, s.seq) > ($3, $4)' end;
-    end if;
-  end if;
   -- only the direction and the shape of the cursor are chosen here: every value is a parameter.
   -- The inner limit bounds the work: a page looks at 50,000 lines, however rare what is sought.
   return query execute pg_catalog.format($query$
@@ -246,14 +244,17 @@ begin
       and ($10 is null or pg_catalog.strpos(pg_catalog.lower(l.message), $10) > 0)
     order by %4$s limit $11
     $query$,
-    case when p_task_id is null then 'true' else 's.task_id = $2' end, v_beyond,
-    case when p_task_id is null then 's.created_at ' || v_direction || ', ' else '' end || 's.seq ' || v_direction,
-    case when p_task_id is null then 'l.created_at ' || v_direction || ', ' else '' end || 'l.seq ' || v_direction)
-  using v_user, p_task_id, v_at, v_cursor, coalesce(p_from, '-infinity'), coalesce(p_to, 'infinity'),
-    p_level, p_agent_type, p_step, pg_catalog.lower(nullif(p_search, '')), private.page_size(p_limit);
+    case when p_task_id is null then 'true' else 's.task_id = $2' end,
+    case when coalesce(p_after_seq, p_before_seq) is null then 'true'
+      when p_task_id is null and p_cursor_at is not null then '(s.created_at, s.seq) ' || v_beyond || ' ($3, $4)'
+      else 's.seq ' || v_beyond || ' $4' end,
+    pg_catalog.format(v_order, 's'), pg_catalog.format(v_order, 'l'))
+  using v_user, p_task_id, p_cursor_at, coalesce(p_after_seq, p_before_seq), coalesce(p_from, '-infinity'),
+    coalesce(p_to, 'infinity'), p_level, p_agent_type, p_step, pg_catalog.lower(nullif(p_search, '')),
+    private.page_size(p_limit);
 end $$;
-comment on function public.get_execution_logs_filtered(uuid, text, text, text, text, timestamptz, timestamptz, bigint, bigint, integer, uuid) is
-  'Logs by task, level, agent type, step, words and time: newest first, the next page before the last seq of this one; or, with p_after_seq, oldest first after it. A page looks at 50,000 lines at most: narrow the time to look further.';
+comment on function public.get_execution_logs_filtered(uuid, text, text, text, text, timestamptz, timestamptz, bigint, bigint, integer, uuid, timestamptz) is
+  'Logs by task, level, agent type, step, words and time: newest first, the next page before the last seq of this one; or, with p_after_seq, oldest first after it. Without a task, p_cursor_at (the created_at of that line) finds the place at once. A page looks at 50,000 lines at most: narrow the time to look further.';
 
 create function private.delete_old_execution_logs(p_user_id uuid, p_days integer, p_limit integer)
 returns integer
@@ -269,43 +270,32 @@ begin
       detail = 'Logs are kept for 1 to 36500 days.';
   end if;
   if v_user is null then
-    v_deleted := 0;
-    if (select f.created_at < v_before from public.execution_logs f order by f.seq limit 1) then
-      delete from public.execution_logs l where l.seq = any (array(
-        select o.seq from (
-          select s.seq, s.created_at from public.execution_logs s order by s.seq limit v_limit
-        ) o where o.created_at < v_before));
-      get diagnostics v_deleted = row_count;
-    end if;
-    if v_deleted = 0 then
-      -- imported lines may stand further right: one look per owner at their oldest, nothing else
-      delete from public.execution_logs l where l.seq = any (array(
-        with recursive owner as (
-          (select f.user_id, f.created_at from public.execution_logs f
-            order by f.user_id, f.created_at limit 1)
-          union all
-          select n.user_id, n.created_at from owner o cross join lateral (
-            select f.user_id, f.created_at from public.execution_logs f
-            where f.user_id > o.user_id order by f.user_id, f.created_at limit 1) n
-        )
-        select s.seq from owner o cross join lateral (
-          select f.seq from public.execution_logs f
-          where f.user_id = o.user_id and f.created_at < v_before
-          order by f.created_at limit v_limit) s
-        where o.created_at < v_before limit v_limit));
-      get diagnostics v_deleted = row_count;
-    end if;
+    -- one look per owner at their oldest line, nothing else; a line never moves, so its place is its name
+    delete from public.execution_logs l where l.ctid = any (array(
+      with recursive owner as (
+        (select f.user_id, f.created_at from public.execution_logs f
+          order by f.user_id, f.created_at limit 1)
+        union all
+        select n.user_id, n.created_at from owner o cross join lateral (
+          select f.user_id, f.created_at from public.execution_logs f
+          where f.user_id > o.user_id order by f.user_id, f.created_at limit 1) n
+      )
+      select s.ctid from owner o cross join lateral (
+        select f.ctid from public.execution_logs f
+        where f.user_id = o.user_id and f.created_at < v_before
+        order by f.created_at limit v_limit) s
+      where o.created_at < v_before limit v_limit));
   else
-    delete from public.execution_logs l where l.seq = any (array(
-      select s.seq from public.execution_logs s
+    delete from public.execution_logs l where l.ctid = any (array(
+      select s.ctid from public.execution_logs s
       where s.user_id = v_user and s.created_at < v_before
-      order by s.created_at, s.seq limit v_limit));
-    get diagnostics v_deleted = row_count;
+      order by s.created_at limit v_limit));
   end if;
+  get diagnostics v_deleted = row_count;
   return v_deleted;
 end $$;
 comment on function private.delete_old_execution_logs(uuid, integer, integer) is
-  'Deletes the oldest logs from the left end of an index; never reads or locks a young row beyond the first page. '
+  'Deletes the oldest logs from the left end of their owner''s index; never locks a young row. '
   'Definer: the record is not a table that people write.';
 
 create function public.delete_old_execution_logs(
@@ -412,7 +402,7 @@ grant execute on function
   public.insert_execution_log(uuid, text, text, text, text, jsonb, uuid, uuid),
   public.insert_execution_logs(jsonb, uuid),
   public.get_execution_logs_by_task(uuid, bigint, integer, uuid),
-  public.get_execution_logs_filtered(uuid, text, text, text, text, timestamptz, timestamptz, bigint, bigint, integer, uuid),
+  public.get_execution_logs_filtered(uuid, text, text, text, text, timestamptz, timestamptz, bigint, bigint, integer, uuid, timestamptz),
   public.delete_old_execution_logs(integer, integer, uuid),
   public.get_execution_log_statistics(timestamptz, timestamptz, text, uuid)
   to authenticated;

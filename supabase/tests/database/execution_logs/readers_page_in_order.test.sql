@@ -1,6 +1,6 @@
 begin;
 grant execute on all functions in schema extensions to authenticated, service_role;
-select plan(7);
+select plan(9);
 
 insert into auth.users (id, email) values
   ('a0000000-0000-4000-8000-000000000001', 'ann@example.com'),
@@ -27,6 +27,17 @@ select is((select array_agg(message) from get_execution_logs_filtered(p_level =>
 select is((select array_agg(message) from get_execution_logs_filtered(p_step => 's0', p_limit => 2,
     p_after_seq => (select seq from execution_logs where message = 'line 2'))),
   array['line 4', 'line 6'], 'p_after_seq turns the order round');
+-- imported: its number is the newest, its time the oldest
+reset role;
+insert into execution_logs (user_id, task_id, message, created_at)
+  values ('a0000000-0000-4000-8000-000000000001', gen_random_uuid(), 'imported', now() - interval '1 year');
+set local role authenticated;
+select is((select array_agg(found.message) from execution_logs cursor cross join lateral get_execution_logs_filtered(
+    p_before_seq => cursor.seq, p_cursor_at => cursor.created_at) found where cursor.message = 'line 2'),
+  array['line 1', 'imported'], 'a person''s lines go by time, whatever their numbers');
+select is((select array_agg(found.message) from execution_logs cursor cross join lateral get_execution_logs_filtered(
+    p_after_seq => cursor.seq, p_cursor_at => cursor.created_at, p_limit => 2) found where cursor.message = 'imported'),
+  array['line 1', 'line 2'], 'in both directions');
 select is((select count(*) from get_execution_logs_filtered(p_search => '%')), 0::bigint,
   'a percent sign is a percent sign');
 

@@ -13,7 +13,7 @@ select insert_execution_log('10000000-0000-4000-8000-000000000001', 'Bearer abcd
   p_metadata => '{"password": "p", "list": [{"apiKey": "k", "ok": 1}], "text": "sk-abcdefghijklmnopqrstuv", "tokens": 7}');
 select is((select message from execution_logs),
   '[redacted] and [redacted] and postgres://[redacted]@host/db', 'shapes of secrets leave the message');
-select is((select metadata from execution_logs),
+select is((select metadata::jsonb from execution_logs),
   '{"password": "[redacted]", "list": [{"apiKey": "[redacted]", "ok": 1}], "text": "[redacted]", "tokens": 7}'::jsonb,
   'secret keys and shapes leave the metadata, counts stay');
 select insert_execution_log('10000000-0000-4000-8000-000000000001', repeat('é', 4000));

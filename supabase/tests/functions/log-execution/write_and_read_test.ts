@@ -385,7 +385,7 @@ Deno.test("what does not fit is refused with its field, never stored in part", a
   await refused(await post("/", log(task, "")), 422, "invalid_input");
   await refused(await post("/", log("not-a-uuid", "x")), 422, "invalid_input");
   await refused(await post("/", log(task, "a\u0000b")), 422, "nul_character");
-  await refused(await stack.fetch(`${BASE}/?cursor=x`, { as: ann }), 422, "invalid_input");
+  await refused(await stack.fetch(`${BASE}/?cursor=x`, { as: ann }), 422, "invalid_cursor");
   await refused(await stack.fetch(`${BASE}/tasks?cursor=x`, { as: ann }), 422, "invalid_cursor");
   await refused(
     await stack.fetch(`${BASE}/stream?task_id=${task}&last_event_id=x`, { as: ann }),
