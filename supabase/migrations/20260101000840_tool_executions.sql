@@ -1,4 +1,4 @@
--- tool_executions: one row per tool call of a run, a task or a project.
+-- tool_executions: one row per tool call of a run, a task or a project. Its key is as in task_history.
 
 create table public.tool_executions (
   id uuid not null default private.ordered_uuid(),
@@ -17,7 +17,7 @@ create table public.tool_executions (
   started_at timestamptz not null default now(),
   completed_at timestamptz,
   created_at timestamptz not null default now(),
-  primary key (user_id, id)
+  primary key (id, user_id)
 );
 create function private.fits(p_call public.tool_executions) returns boolean
 language plpgsql immutable set search_path = '' as $$

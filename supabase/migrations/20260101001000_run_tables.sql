@@ -52,28 +52,31 @@
 -- extra row lock. Triggers on the run's deletion take them along instead, in the order of the locks.
 
 create table private.run_steps (
-  run_id uuid not null,
+  run bigint not null,
+  created_at timestamptz not null default now(),
   event int not null,
   seq int not null,
   node int not null,
-  opened int not null,
-  attempt smallint not null,
+  opened int,
+  attempt smallint,
   kind text not null,
   duration_ms int,
-  created_at timestamptz not null default now(),
-  output jsonb,
+  output json,
   error jsonb,
   usage jsonb,
   call jsonb,
-  primary key (run_id, event)
+  primary key (run, event)
 );
 -- a call inside a step, or inside an element of a map, is recorded once
 create unique index run_steps_call_idx on private.run_steps
-  (run_id, seq, coalesce((call ->> 'item')::int, -1), ((call ->> 'index')::int)) where kind = 'call';
+  (run, seq, coalesce((call ->> 'item')::int, -1), ((call ->> 'index')::int)) where kind = 'call';
 comment on table private.run_steps is
   'What happened in a run, one row per event: step done, step failed, retry, call inside a step, began to wait.';
+comment on column private.run_steps.run is 'mira_workflow_state.number.';
+comment on column private.run_steps.output is 'As json: read whole or not at all, and shorter than jsonb.';
 comment on column private.run_steps.kind is 'step (done), failed (for good), retry, call (inside a step), waiting (began to).';
-comment on column private.run_steps.opened is 'The event that opened the step; a fork finds the steps open at any moment with it.';
+comment on column private.run_steps.opened is 'The event that opened the step, null = the one before this: a fork finds the steps open at any moment with it.';
+comment on column private.run_steps.attempt is 'Null = the first.';
 comment on column private.run_steps.call is '{index, kind: model|tool, name, input, output, error, duration_ms, item: of a map}: replayed, not repeated, after a crash.';
 
 create table private.run_maps (
@@ -163,7 +166,7 @@ create policy user_spend_all_service on private.user_spend for all to service_ro
 create function private.delete_run_rows() returns trigger
 language plpgsql security definer set search_path = '' as $$
 begin
-  delete from private.run_steps s using gone where s.run_id = gone.id;
+  delete from private.run_steps s using gone where s.run = gone.number;
   delete from private.run_items i using gone where i.run_id = gone.id;
   delete from private.run_maps m using gone where m.run_id = gone.id;
   delete from private.run_reserves v using gone where v.run_id = gone.id;

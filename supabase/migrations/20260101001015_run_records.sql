@@ -66,7 +66,7 @@ begin
   if p_outcome ? 'tools' then
     insert into public.tool_executions (user_id, run_id, duration_ms, attempt, status, tool_name, step, arguments,
       result, error_message, started_at, completed_at)
-    select p_run.user_id, p_run.id, greatest((t ->> 'duration_ms')::numeric::bigint, 0), p_attempt,
+    select p_run.user_id, p_run.id, case when t ->> 'duration_ms' is not null then greatest((t ->> 'duration_ms')::numeric::bigint, 0) end, p_attempt,
       case when t ? 'error' or t ->> 'status' in ('error', 'failed') then 'failed' else 'completed' end,
       coalesce(nullif(left(t ->> 'tool_name', 200), ''), v_name), v_name,
       private.keep_json(t -> 'input'),
@@ -77,7 +77,7 @@ begin
   elsif p_node.type = 'tool' then
     insert into public.tool_executions (user_id, run_id, duration_ms, attempt, status, tool_name, step, arguments,
       result, error_message, started_at, completed_at)
-    values (p_run.user_id, p_run.id, greatest((p_outcome ->> 'duration_ms')::numeric::bigint, 0), p_attempt,
+    values (p_run.user_id, p_run.id, case when p_outcome ->> 'duration_ms' is not null then greatest((p_outcome ->> 'duration_ms')::numeric::bigint, 0) end, p_attempt,
       case when p_outcome ? 'error' then 'failed' else 'completed' end,
       p_node.node #>> '{config,tool}', v_name,
       private.keep_json(p_outcome -> 'arguments'),
@@ -95,9 +95,9 @@ create function private.write_event(inout r public.mira_workflow_state, p_node i
 language plpgsql set search_path = '' as $$
 begin
   r.last_event := r.last_event + 1;
-  insert into private.run_steps (run_id, event, seq, node, opened, attempt, kind, duration_ms, output, error, usage, call)
-  values (r.id, r.last_event, p_seq, p_node, coalesce((p_entry ->> 'f')::int, r.last_event - 1),
-    coalesce((p_entry ->> 'a')::smallint, 1), p_kind, (p_outcome ->> 'duration_ms')::numeric::int,
+  insert into private.run_steps (run, event, seq, node, opened, attempt, kind, duration_ms, output, error, usage, call)
+  values (r.number, r.last_event, p_seq, p_node, nullif((p_entry ->> 'f')::int, r.last_event - 1),
+    nullif((p_entry ->> 'a')::smallint, 1), p_kind, (p_outcome ->> 'duration_ms')::numeric::int,
     p_outcome -> 'output', p_outcome -> 'error', p_outcome -> 'usage', p_outcome -> 'call');
 end $$;
 comment on function private.write_event(public.mira_workflow_state, int, int, text, jsonb, jsonb) is

@@ -320,7 +320,7 @@ begin
   if p_entry ? 'c' then
     v_task := v_task || jsonb_build_object('calls', (
       select jsonb_agg(s.call order by (s.call ->> 'index')::int) from private.run_steps s
-      where s.run_id = r.id and s.seq = p_seq and s.kind = 'call'));
+      where s.run = r.number and s.seq = p_seq and s.kind = 'call'));
   end if;
   if r.cursor ? 'g' then
     v_task := v_task || jsonb_build_object('grants', r.cursor -> 'g', 'confirmed', coalesce(p_entry -> 'g', '{}'));
@@ -394,7 +394,7 @@ begin
   n.type := n.node #>> '{config,each,type}';
   n.node := n.node || jsonb_build_object('type', n.type, 'config', coalesce(n.node #> '{config,each,config}', '{}'));
   if n.type = 'llm' then
-    v_items := private.with_calls(p_run_id, p_seq, v_items);
+    v_items := private.with_calls(r.number, p_seq, v_items);
   end if;
   if p_lean then
     -- what the worker has already may be as large as the list itself: it is not even read

@@ -24,6 +24,7 @@ declare
   v_budget jsonb := coalesce(v.limits -> 'budget', '{}');
 begin
   r.id := private.ordered_uuid();
+  r.number := nextval('public.mira_workflow_state_number_seq');
   r.user_id := p_user_id;
   r.workflow_id := v.workflow_id;
   r.version_id := v.id;
@@ -57,7 +58,7 @@ begin
     participating_agents, workflow_config, execution_plan, created_at, updated_at)
   values (r.id, p_user_id, v.workflow_id, p_options ->> 'conversation_id', v.name, 'pending', v.agents,
     jsonb_strip_nulls(jsonb_build_object('input', r.input, 'version', v.version, 'metadata', p_options -> 'metadata')),
-    jsonb_strip_nulls(jsonb_build_object('priority', r.priority, 'budget', p_options -> 'budget',
+    jsonb_strip_nulls(jsonb_build_object('priority', nullif(r.priority, 5), 'budget', p_options -> 'budget',
       'tools', p_options -> 'tools', 'parent_run_id', p_options -> 'parent_run_id', 'forked_from', p_options -> 'forked_from')), now(), now());
   insert into public.task_history (id, user_id, execution_id, description)
   values (r.id, p_user_id, r.id, v.name);
@@ -138,7 +139,7 @@ begin
     insert into public.workflow_executions (id, user_id, workflow_id, workflow_type, current_state, current_step, started_at,
       participating_agents, workflow_config, execution_plan)
     select run.id, v_user, p_workflow_id, v_name, 'running', v_step, now(), v_agents,
-      jsonb_build_object('input', run.input, 'version', v_number), '{"priority": 5}' from run
+      jsonb_build_object('input', run.input, 'version', v_number), '{}' from run
   ), history as (
     insert into public.task_history (id, user_id, execution_id, description, status, started_at)
     select run.id, v_user, run.id, v_name, 'running', now() from run

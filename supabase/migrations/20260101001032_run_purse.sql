@@ -173,7 +173,7 @@ begin
       where i.run_id = r.id and i.seq = p_seq and i.idx = p_item and i.attempt = p_attempt and i.is_open) then
     return private.refusal(r.id, r.status, 'stale_step');
   end if;
-  select s.call into v_call from private.run_steps s where s.run_id = r.id and s.seq = p_seq and s.kind = 'call'
+  select s.call into v_call from private.run_steps s where s.run = r.number and s.seq = p_seq and s.kind = 'call'
     and (s.call ->> 'item')::int = p_item and (s.call ->> 'index')::int = (p_outcome #>> '{call,index}')::int;
   if found then
     return private.refusal(r.id, r.status, 'call_recorded') || jsonb_build_object('call', v_call);
@@ -210,15 +210,15 @@ end $$;
 comment on function public.mira_record_item_call(uuid, int, int, int, jsonb) is
   'Records a call inside an element of a map before anything follows from it.';
 
-create function private.with_calls(p_run_id uuid, p_seq int, p_items jsonb) returns jsonb
+create function private.with_calls(p_run bigint, p_seq int, p_items jsonb) returns jsonb
 language sql stable set search_path = '' as $$
   select jsonb_agg(case when c.calls is null then i.value else i.value || jsonb_build_object('calls', c.calls) end order by i.ord)
   from jsonb_array_elements(p_items) with ordinality i(value, ord)
   left join lateral (
     select jsonb_agg(s.call order by (s.call ->> 'index')::int) as calls from private.run_steps s
-    where s.run_id = p_run_id and s.seq = p_seq and s.kind = 'call' and (s.call ->> 'item')::int = (i.value ->> 'idx')::int) c on true
+    where s.run = p_run and s.seq = p_seq and s.kind = 'call' and (s.call ->> 'item')::int = (i.value ->> 'idx')::int) c on true
 $$;
-comment on function private.with_calls(uuid, int, jsonb) is 'Elements of a map, each with the calls recorded inside it.';
+comment on function private.with_calls(bigint, int, jsonb) is 'Elements of a map, each with the calls recorded inside it.';
 
 -- Nobody calls these but the server.
 select private.close_functions('{

@@ -18,6 +18,7 @@ declare
   v_output jsonb := p_outcome -> 'output';
   v_ms int;
   v_user uuid;
+  v_run bigint;
   v_event int;
   v_steps int;
   v_tokens bigint;
@@ -53,7 +54,7 @@ begin
     and (not n.next_is_end or s.parent_run_id is null)
     -- so small a column, however compressed, is far from the largest state there may be
     and pg_column_size(s.state_data) < 8192
-  returning s.user_id, s.last_event, s.steps_used, s.tokens_used, s.cost_micros, s.started_at, coalesce(s.output, s.state_data),
+  returning s.user_id, s.number, s.last_event, s.steps_used, s.tokens_used, s.cost_micros, s.started_at, coalesce(s.output, s.state_data),
     n.key, n.type, n.name, n.tool, n.next_is_end,
     case when n.next_is_end then concat('{"run_id":"', p_run_id, '","status":"completed","accepted":true,"tasks":[],"output":', coalesce(s.output, s.state_data), '}')
     else concat('{"run_id":"', p_run_id, '","status":"running","accepted":true,"tasks":[{"run_id":"', p_run_id, '","seq":', p_seq + 1,
@@ -62,7 +63,7 @@ begin
       ',"node":', n.next_node, ',"state":', s.state_data, ',"input":', s.input,
       ',"budget_left":{"steps":', s.max_steps - s.steps_used, ',"tokens":null,"cost_micros":null,"time_ms":null},"lease_until":',
       to_json(s.due_at), ',"deadline_at":', coalesce(to_json(s.updated_at + n.next_timeout), 'null'), '}]}') end
-  into v_user, v_event, v_steps, v_tokens, v_cost, v_started, v_result, v_node, v_type, v_name, v_tool, v_is_end, v_reply;
+  into v_user, v_run, v_event, v_steps, v_tokens, v_cost, v_started, v_result, v_node, v_type, v_name, v_tool, v_is_end, v_reply;
   if v_reply is null then
     return null;
   end if;
@@ -70,13 +71,13 @@ begin
     v_ms := greatest((p_outcome ->> 'duration_ms')::numeric, 0);
   end if;
   if not v_is_end then
-    insert into private.run_steps (run_id, event, seq, node, opened, attempt, kind, duration_ms, created_at, output)
-    values (p_run_id, v_event, p_seq, v_node, v_event - 1, 1, 'step', v_ms, now(), v_output);
+    insert into private.run_steps (run, event, seq, node, kind, duration_ms, created_at, output)
+    values (v_run, v_event, p_seq, v_node, 'step', v_ms, now(), v_output);
     insert into public.execution_logs (user_id, task_id, agent_type, step, level, message, metadata)
     values (v_user, p_run_id, 'worker', v_name, 'success', v_name || ' done.', jsonb_build_object('seq', p_seq));
   else
-    insert into private.run_steps (run_id, event, seq, node, opened, attempt, kind, duration_ms, created_at, output)
-    values (p_run_id, v_event - 1, p_seq, v_node, v_event - 2, 1, 'step', v_ms, now(), v_output);
+    insert into private.run_steps (run, event, seq, node, kind, duration_ms, created_at, output)
+    values (v_run, v_event - 1, p_seq, v_node, 'step', v_ms, now(), v_output);
     insert into public.execution_logs (user_id, task_id, agent_type, step, level, message, metadata) values
       (v_user, p_run_id, 'worker', v_name, 'success', v_name || ' done.', jsonb_build_object('seq', p_seq)),
       (v_user, p_run_id, 'evaluator', v_name, 'success', 'Run completed.',
@@ -124,13 +125,13 @@ begin
       and (not n.next_is_end or s.parent_run_id is null)
       and pg_column_size(s.state_data) < 8192 and pg_column_size(x.outcome) < 1048576
       and x.outcome ? 'output' and not x.outcome ?| '{error,call,usage,messages,logs,tools,log}'
-    returning x.ord, x.seq, x.outcome, s.id, s.user_id, s.workflow_id, s.thread_id, s.lease_epoch, s.last_event, s.steps_used,
+    returning x.ord, x.seq, x.outcome, s.id, s.number, s.user_id, s.workflow_id, s.thread_id, s.lease_epoch, s.last_event, s.steps_used,
       s.max_steps, s.tokens_used, s.cost_micros, s.started_at, s.due_at, s.state_data, s.input, coalesce(s.output, s.state_data) as output,
       n.key, n.type, n.name, n.tool, n.next_is_end, n.next_node, now() + n.next_timeout as deadline_at,
-      s.last_event - n.next_is_end::int as event, greatest((x.outcome ->> 'duration_ms')::numeric, 0)::int as ms
+      s.last_event - n.next_is_end::int as event, case when x.outcome ? 'duration_ms' then greatest((x.outcome ->> 'duration_ms')::numeric, 0)::int end as ms
   ), event as (
-    insert into private.run_steps (run_id, event, seq, node, opened, attempt, kind, duration_ms, created_at, output)
-    select id, event, seq, key, event - 1, 1, 'step', ms, now(), outcome -> 'output' from taken
+    insert into private.run_steps (run, event, seq, node, kind, duration_ms, created_at, output)
+    select number, event, seq, key, 'step', ms, now(), outcome -> 'output' from taken
   ), tool as (
     insert into public.tool_executions (user_id, run_id, duration_ms, attempt, status, tool_name, step, arguments, result,
       started_at, completed_at)
@@ -212,7 +213,7 @@ begin
   v_call := p_outcome -> 'call';
   if v_call is not null then
     select s.call into v_call from private.run_steps s
-      where s.run_id = r.id and s.seq = p_seq and s.kind = 'call' and s.call -> 'index' = v_call -> 'index';
+      where s.run = r.number and s.seq = p_seq and s.kind = 'call' and s.call -> 'index' = v_call -> 'index';
     if found then
       return private.refusal(r.id, r.status, 'call_recorded') || jsonb_build_object('call', v_call);
     end if;

@@ -186,7 +186,7 @@ begin
   o.cursor := private.cursor_of(o);
   -- the moment: just before the step was recorded, or now if it is still open
   select event into v_event from private.run_steps
-    where run_id = o.id and seq = p_seq and kind in ('step', 'failed') order by event limit 1;
+    where run = o.number and seq = p_seq and kind in ('step', 'failed') order by event limit 1;
   if v_event is null and not o.cursor -> 'o' ? p_seq::text then
     raise exception using errcode = 'PT404', message = 'step_not_found', detail = 'The run has no such step.';
   end if;
@@ -198,19 +198,19 @@ begin
   v_state := case when jsonb_typeof(o.input) = 'object' then o.input else jsonb_build_object('input', o.input) end;
   for s in select t.output, t.error, t.kind, vn as node from private.run_steps t
     join private.version_nodes vn on vn.version_id = o.version_id and vn.key = t.node
-    where t.run_id = o.id and t.event < v_event and t.kind in ('step', 'failed') order by t.event loop
+    where t.run = o.number and t.event < v_event and t.kind in ('step', 'failed') order by t.event loop
     n := s.node;
     if s.kind = 'failed' then
       v_state := v_state || jsonb_build_object('error', jsonb_build_object('node', n.node -> 'name',
         'code', s.error -> 'code', 'message', s.error -> 'message'));
     elsif n.type <> 'router' or n.node -> 'config' ? 'output_key' then
-      v_state := private.reduce_output(v_state, n, s.output);
+      v_state := private.reduce_output(v_state, n, s.output::jsonb);
     end if;
   end loop;
   -- steps that were open at that moment: the one asked for first, then its siblings
   v_queue := array(
     select t.node from (
-      select seq, node, opened, event from private.run_steps where run_id = o.id and kind in ('step', 'failed')
+      select seq, node, coalesce(opened, event - 1) as opened, event from private.run_steps where run = o.number and kind in ('step', 'failed')
       union all
       select key::int, (value ->> 'n')::int, (value ->> 'f')::int, 2147483647 from jsonb_each(o.cursor -> 'o')
     ) t where t.opened < v_event and t.event >= v_event
@@ -225,14 +225,14 @@ begin
   r.state_data := coalesce(p_state, v_state);
   r.next_seq := o.next_seq;
   r.last_event := v_event - 1;
-  r.steps_used := (select count(*) from private.run_steps where run_id = o.id and event < v_event and kind = 'step');
+  r.steps_used := (select count(*) from private.run_steps where run = o.number and event < v_event and kind = 'step');
   r.cursor := jsonb_build_object('o', '{}'::jsonb, 'q', to_jsonb(v_queue))
     || case when o.cursor ? 'g' then jsonb_build_object('g', o.cursor -> 'g') else '{}' end;
   perform pg_advisory_xact_lock_shared(hashtextextended('mira:limits:' || r.user_id::text, 0));
   perform private.insert_run(r);
-  insert into private.run_steps (run_id, event, seq, node, opened, attempt, kind, duration_ms, created_at, output, error, usage, call)
-    select r.id, event, seq, node, opened, attempt, kind, duration_ms, created_at, output, error, usage, call
-    from private.run_steps where run_id = o.id and event < v_event;
+  insert into private.run_steps (run, event, seq, node, opened, attempt, kind, duration_ms, created_at, output, error, usage, call)
+    select r.number, event, seq, node, opened, attempt, kind, duration_ms, created_at, output, error, usage, call
+    from private.run_steps where run = o.number and event < v_event;
   -- entering a join again must not gate it: it had fired
   r := private.move(r, false);
   r := private.save(r, 'pending');

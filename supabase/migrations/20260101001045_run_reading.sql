@@ -19,9 +19,9 @@ begin
     'waiting', case when r.status in ('completed', 'failed', 'cancelled') then '[]' else coalesce(private.waiting(r), '[]') end,
     'steps', coalesce((select jsonb_agg(private.event_data(s, vn) order by s.event)
       from private.run_steps s join private.version_nodes vn on vn.version_id = r.version_id and vn.key = s.node
-      where s.run_id = r.id and s.kind in ('step', 'failed')), '[]'),
+      where s.run = r.number and s.kind in ('step', 'failed')), '[]'),
     'usage', jsonb_build_object('steps', r.steps_used, 'tokens', r.tokens_used, 'cost_micros', r.cost_micros,
-      'is_priced', not exists (select from private.run_steps s where s.run_id = r.id and s.usage -> 'cost_micros' = 'null')),
+      'is_priced', not exists (select from private.run_steps s where s.run = r.number and s.usage -> 'cost_micros' = 'null')),
     'budget_left', v_left, 'last_event', r.last_event,
     'created_at', r.created_at, 'started_at', r.started_at, 'finished_at', r.finished_at)
     || jsonb_strip_nulls(jsonb_build_object('error', r.error, 'parent_run_id', r.parent_run_id, 'due_at', r.due_at))
@@ -32,7 +32,7 @@ comment on function private.read_run(uuid, uuid) is 'A run as its owner sees it:
 create function private.event_data(s private.run_steps, n private.version_nodes) returns jsonb
 language sql stable set search_path = '' as $$
   select jsonb_strip_nulls(jsonb_build_object('event', s.event, 'seq', s.seq, 'node_id', n.node -> 'id', 'node', n.node -> 'name',
-      'type', n.type, 'attempt', s.attempt, 'duration_ms', s.duration_ms, 'at', s.created_at,
+      'type', n.type, 'attempt', coalesce(s.attempt, 1), 'duration_ms', s.duration_ms, 'at', s.created_at,
       'status', case s.kind when 'step' then 'completed' when 'call' then null else s.kind end))
     || case when s.output is not null then jsonb_build_object('output', s.output) else '{}' end
     || case when s.error is not null then jsonb_build_object('error', s.error) else '{}' end
@@ -65,7 +65,7 @@ begin
                'prompt', coalesce(s.call -> 'prompt', n.node #> '{config,prompt}'),
                'schema', coalesce(s.call -> 'schema', n.node #> '{config,schema}'), 'confirm', s.call -> 'confirm', 'signal', n.node #> '{config,signal}')) else '{}' end)
       from private.run_steps s join private.version_nodes n on n.version_id = r.version_id and n.key = s.node
-      where s.run_id = r.id and s.event > greatest(p_after, 1)
+      where s.run = r.number and s.event > greatest(p_after, 1)
       union all
       select jsonb_build_object('id', r.last_event, 'event', 'end', 'at', r.finished_at,
         'data', jsonb_strip_nulls(jsonb_build_object('run_id', r.id, 'status', r.status, 'error', r.error))
@@ -96,7 +96,7 @@ begin
       'visited', coalesce((select jsonb_object_agg(t.id, t.n) from (
         select vn.node ->> 'id' as id, count(*) as n from private.run_steps s
         join private.version_nodes vn on vn.version_id = r.version_id and vn.key = s.node
-        where s.run_id = r.id and s.kind in ('step', 'failed') group by 1) t), '{}'),
+        where s.run = r.number and s.kind in ('step', 'failed') group by 1) t), '{}'),
       'active', coalesce((select jsonb_agg(distinct vn.node -> 'id') from jsonb_each(private.cursor_of(r) -> 'o') o
         join private.version_nodes vn on vn.version_id = r.version_id and vn.key = (o.value ->> 'n')::int), '[]'));
   end if;

@@ -196,8 +196,9 @@ race(
       [...left!, ...right!].filter((reply) => reply.accepted).length,
       runs.length,
     );
-    const [recorded] = await sql`select count(*)::int as n from private.run_steps
-    where run_id = any(${runs.map((run) => run.run_id)}::uuid[])`;
+    const [recorded] = await sql`select count(*)::int as n from private.run_steps s
+    join public.mira_workflow_state r on r.number = s.run
+    where r.id = any(${runs.map((run) => run.run_id)}::uuid[])`;
     equal(recorded!.n, runs.length);
   },
 );
@@ -439,7 +440,7 @@ race(
         (select count(*) from public.workflow_executions where user_id = ${leaver})::int as ledger,
         (select count(*) from public.mira_workflow_state where user_id = ${leaver})::int as runs,
         (select count(*) from private.run_steps s where not exists (
-          select from public.mira_workflow_state r where r.id = s.run_id))::int as steps,
+          select from public.mira_workflow_state r where r.number = s.run))::int as steps,
         (select count(*) from private.run_items i where not exists (
           select from public.mira_workflow_state r where r.id = i.run_id))::int as items`;
       deepEqual({ ...left }, {

@@ -134,7 +134,7 @@ Deno.test({
     deepEqual([...ends], [{ status: "completed", code: null, n: RUNS }]);
     equal(effects.size, RUNS * STEPS, "each step's side effect happened");
     const [recorded] = await again(() =>
-      sql`select count(*)::int as steps, count(distinct (run_id, seq))::int as once,
+      sql`select count(*)::int as steps, count(distinct (run, seq))::int as once,
           (select count(*)::int from public.workflow_executions where current_state = 'completed') as ledger,
           (select count(*)::int from public.task_history where status = 'completed') as history,
           (select count(*)::int from public.tool_executions) as tools,
@@ -151,8 +151,9 @@ Deno.test({
     }, "every step, ledger row, history row, tool call and line is there once");
     // what a run carries is what the world answered under its keys
     const outputs = await again(() =>
-      sql`select run_id || ':' || seq as key, (output ->> 'receipt')::int as receipt
-        from private.run_steps where kind = 'step'`
+      sql`select r.id || ':' || s.seq as key, (s.output ->> 'receipt')::int as receipt
+        from private.run_steps s join public.mira_workflow_state r on r.number = s.run
+        where s.kind = 'step'`
     );
     for (const { key, receipt } of outputs) equal(receipt, effects.get(key), key);
     ok(kills >= 70 && cuts >= 9, `${kills} kills, ${cuts} cuts`);

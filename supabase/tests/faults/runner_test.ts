@@ -184,7 +184,7 @@ Deno.test({
     equal(made.length, RUNS * STEPS);
     ok(made.every((one) => wanted.has(one)));
     const [steps] = await db
-      .sql`select count(*)::int as n, count(distinct (run_id, seq))::int as once
+      .sql`select count(*)::int as n, count(distinct (run, seq))::int as once
       from private.run_steps where kind = 'step'`;
     deepEqual(
       [steps!["n"], steps!["once"]],

@@ -70,7 +70,7 @@ select is((select stalls from public.mira_workflow_state s where s.id = run.id),
 -- retention
 update public.mira_workflow_state set finished_at = now() - interval '40 days' where status in ('completed', 'cancelled');
 select cmp_ok(private.purge_runs(), '>=', 3, 'old runs are deleted');
-select is_empty($$select from private.run_steps s where not exists (select from public.mira_workflow_state r where r.id = s.run_id)$$, 'and leave nothing behind');
+select is_empty($$select from private.run_steps s where not exists (select from public.mira_workflow_state r where r.number = s.run)$$, 'and leave nothing behind');
 select ok(exists (select from public.mira_workflow_state where id = (select id from run)), 'a run under way stays');
 update private.workflow_versions set used_at = now() - interval '40 days';
 delete from public.workflow_executions where id <> (select id from run);

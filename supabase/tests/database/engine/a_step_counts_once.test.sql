@@ -19,8 +19,8 @@ select is(public.mira_advance(id, 1, 2, '{"output": "late"}')::jsonb ->> 'reason
 select is(public.mira_advance(id, 2, 2, '{"output": "B"}')::jsonb -> 'output', '{"n": 1, "a": "A", "b": "B"}', 'the owner''s is kept') from run;
 select is(public.mira_advance(id, 2, 2, '{"output": "B"}')::jsonb -> 'output', '{"n": 1, "a": "A", "b": "B"}', 'a lost last answer can be had again') from run;
 select is(public.mira_advance(id, 2, 2, '{"error": {"code": "x", "message": "late"}}')::jsonb ->> 'reason', 'run_finished', 'nothing moves a finished run') from run;
-select is((select count(*) from private.run_steps s where s.run_id = run.id), 2::bigint, 'two steps were recorded') from run;
-select is((select array_agg(event order by event) from private.run_steps s where s.run_id = run.id), '{2,3}'::int[], 'their events have no gaps') from run;
+select is((select count(*) from private.run_steps s join public.mira_workflow_state r on r.number = s.run where r.id = run.id), 2::bigint, 'two steps were recorded') from run;
+select is((select array_agg(event order by event) from private.run_steps s join public.mira_workflow_state r on r.number = s.run where r.id = run.id), '{2,3}'::int[], 'their events have no gaps') from run;
 select is((select (e.current_state, e.results)::text from public.workflow_executions e where e.id = run.id), '(completed,"{""a"": ""A"", ""b"": ""B"", ""n"": 1}")', 'the ledger knows the end') from run;
 select is((select t.status from public.task_history t where t.id = run.id), 'completed', 'so does the history') from run;
 select is((select array_agg(message order by seq) from public.execution_logs l where l.task_id = run.id), '{"a done.","b done.","Run completed."}'::text[], 'the commentary tells it in order') from run;

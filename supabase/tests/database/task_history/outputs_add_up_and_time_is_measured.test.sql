@@ -13,7 +13,7 @@ select insert_task_history('Report', p_task_id => '10000000-0000-4000-8000-00000
 select update_task_history_status('10000000-0000-4000-8000-000000000001', p_result => '{"a": 1, "access_token": "x"}', p_services_used => '{drive}');
 select is((select status from task_history), 'running', 'no status given, none changed');
 select update_task_history_status('10000000-0000-4000-8000-000000000001', 'completed', 'Done', p_output_links => '{https://example.com/1}');
-select is((select result from task_history), '{"a": 1, "access_token": "[redacted]"}'::jsonb, 'what was given stays, secrets do not');
+select is((select result::jsonb from task_history), '{"a": 1, "access_token": "[redacted]"}'::jsonb, 'what was given stays, secrets do not');
 select is((select services_used from task_history), array['drive', 'gmail'], 'services add up');
 select is((select output_summary from task_history), 'Done', 'the summary is kept');
 select isnt((select completed_at from task_history), null, 'the end is stamped');
