@@ -19,6 +19,8 @@ const FIRST_WAIT_MS = 250;
 const MAX_WAIT_MS = 5000;
 /** What a model reads of a text at most; the endpoints refuse longer ones. */
 const MAX_CHARS = 8000;
+/** What can be stored of a vector. */
+const MAX_NUMBERS = 1536;
 
 /**
  * An embedder over `endpoint`: batches of 96, three attempts with growing waits (or as long as
@@ -55,7 +57,8 @@ async function ask(
         },
         body: JSON.stringify({
           model,
-          input: texts.map((text) => text.slice(0, MAX_CHARS)),
+          // a cut may fall into the middle of a character
+          input: texts.map((text) => text.slice(0, MAX_CHARS).toWellFormed()),
           encoding_format: "base64", // a third of the bytes, and no float parsing
         }),
         signal: AbortSignal.timeout(endpoint.timeoutMs ?? 15_000),
@@ -90,27 +93,48 @@ async function ask(
   });
 }
 
+/**
+ * The vectors of an answer, in the order of the texts.
+ *
+ * @throws {Problem} 502 `embeddings_unreadable`; `embeddings_refused` when the model has nothing to say of a text
+ */
 function read(body: unknown, count: number): Float32Array[] {
-  const data = (body as { data?: unknown }).data;
-  const vectors = new Array<Float32Array>(count);
+  const data = (body as { data?: unknown } | null)?.data;
+  const vectors = new Array<Float32Array | undefined>(count);
   if (Array.isArray(data)) {
-    for (const item of data as { index?: number; embedding?: unknown }[]) {
-      const vector = numbers(item.embedding);
-      if (vector !== undefined && item.index !== undefined) vectors[item.index] = vector;
-    }
+    data.forEach((item: { index?: unknown; embedding?: unknown } | null, place) => {
+      const index = item?.index ?? place;
+      if (Number.isInteger(index)) vectors[index as number] = numbers(item?.embedding);
+    });
   }
-  for (let i = 0; i < count; i++) {
-    if (vectors[i] === undefined) {
+  return Array.from({ length: count }, (_, i) => {
+    const vector = vectors[i];
+    if (vector === undefined || !vector.every(Number.isFinite)) {
       throw new Problem(502, "embeddings_unreadable", "The embedding endpoint answered oddly.");
     }
-  }
-  return vectors;
+    if (vector.length > MAX_NUMBERS) {
+      throw new Problem(
+        502,
+        "embeddings_unreadable",
+        `The embedding model gives ${vector.length} numbers and ${MAX_NUMBERS} can be kept: set MIRA_EMBEDDINGS_MODEL to another.`,
+      );
+    }
+    if (vector.every((x) => x === 0)) {
+      const detail = "The embedding model has nothing to say of this text.";
+      throw new Problem(502, "embeddings_refused", detail);
+    }
+    return vector;
+  });
 }
 
 /** An embedding as base64 of little-endian floats, or as plain numbers where that is not known. */
 function numbers(value: unknown): Float32Array | undefined {
   if (Array.isArray(value) && value.length > 0) return Float32Array.from(value as number[]);
   if (typeof value !== "string") return undefined;
-  const bytes = Uint8Array.from(atob(value), (char) => char.charCodeAt(0));
-  return bytes.length > 0 && bytes.length % 4 === 0 ? new Float32Array(bytes.buffer) : undefined;
+  try {
+    const bytes = Uint8Array.from(atob(value), (char) => char.charCodeAt(0));
+    return bytes.length > 0 && bytes.length % 4 === 0 ? new Float32Array(bytes.buffer) : undefined;
+  } catch {
+    return undefined; // no base64
+  }
 }

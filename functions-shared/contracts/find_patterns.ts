@@ -14,6 +14,12 @@ export const EMBEDDING_DIMENSIONS = 1536;
 /** Most patterns in one answer. */
 export const MAX_PATTERNS = 50;
 
+/** A vector of single-precision numbers that points somewhere. */
+const Embedding = z.array(z.number().min(-1e30).max(1e30)).min(1).max(EMBEDDING_DIMENSIONS)
+  .refine((vector) => vector.some((x) => Math.abs(x) > 1e-30), {
+    error: "An embedding of zeros has no direction.",
+  });
+
 const Outcome = z.enum(OUTCOMES);
 const JsonObject = z.record(z.string().max(200), z.json());
 
@@ -22,7 +28,7 @@ export const FindRequest = z.strictObject({
   /** What is about to be done, in words. */
   query: z.string().trim().min(1).max(8000).optional(),
   /** Its embedding by the model that answers; at most 1536 numbers. */
-  embedding: z.array(z.number()).min(1).max(EMBEDDING_DIMENSIONS).optional(),
+  embedding: Embedding.optional(),
   /** Most patterns to return. */
   limit: z.int().min(1).max(MAX_PATTERNS).default(5),
   /** Patterns less similar than this are not returned. */
@@ -37,9 +43,6 @@ export const FindRequest = z.strictObject({
 }).refine((value) => value.query !== undefined || value.embedding !== undefined, {
   path: ["query"],
   error: "Give a query or an embedding.",
-}).refine(({ embedding }) => embedding === undefined || embedding.some((x) => x !== 0), {
-  path: ["embedding"],
-  error: "An embedding of zeros has no direction.",
 });
 
 /** One recalled pattern. */
@@ -80,12 +83,9 @@ export const RecordRequest = z.strictObject({
   actions: z.array(z.json()).max(500),
   final_outcome: Outcome,
   /** Embedding of the trigger, when the caller has it. */
-  embedding: z.array(z.number()).min(1).max(EMBEDDING_DIMENSIONS).optional(),
+  embedding: Embedding.optional(),
   /** Only for services: whose pattern. */
   user_id: z.uuid().optional(),
-}).refine(({ embedding }) => embedding === undefined || embedding.some((x) => x !== 0), {
-  path: ["embedding"],
-  error: "An embedding of zeros has no direction.",
 });
 
 /** The receipt of a recorded procedure. */

@@ -22,8 +22,10 @@ export async function functionEnv(stack: {
     ...(dbUrl === undefined ? {} : { SUPABASE_DB_URL: dbUrl }),
     // a ring of one's own, to rotate the one this stack made
     VAULT_KEYRING: Deno.env.get("VAULT_KEYRING") || keys.vaultKeyring,
-    MIRA_EMBEDDINGS_URL: `${url}/embeddings/v1`,
-    MIRA_EMBEDDINGS_MODEL: "use-lite-512",
+    // an exported service wins over the encoder of the stack, as it does for models
+    ...(Deno.env.get("MIRA_EMBEDDINGS_URL")
+      ? {}
+      : { MIRA_EMBEDDINGS_URL: `${url}/embeddings/v1`, MIRA_EMBEDDINGS_MODEL: "use-lite-512" }),
     ...await ownVariables(),
   };
 }

@@ -282,7 +282,7 @@ begin
       'id', m.id, 'source', 'memories', 'trigger', r.body ->> 'trigger', 'aliases', '{}'::text[],
       'similarity', h.similarity, 'tools', private.action_sequence(r.body -> 'actions'),
       'final_outcome', private.memory_outcome(r.body, m.metadata),
-      'confidence', private.memory_number(m.metadata, 'confidence', 0.7),
+      'confidence', private.memory_number(m.metadata, 'confidence', 0.7, 1),
       'evidence', private.memory_number(m.metadata, 'evidence', 0),
       'use_count', private.memory_number(m.metadata, 'use_count', 0),
       'seen_at', m.created_at)
@@ -304,14 +304,16 @@ end $$;
 comment on function private.memory_outcome(jsonb, jsonb) is
   'Outcome of a memory: by its evidence, else as its content says, else success.';
 
-create function private.memory_number(p_metadata jsonb, p_key text, p_default double precision) returns double precision
+-- Metadata is its owner's to write, and a number of theirs must not stop what is counted for everybody.
+create function private.memory_number(p_metadata jsonb, p_key text, p_default double precision, p_most numeric default 1000000000)
+returns double precision
 language plpgsql immutable set search_path = '' as $$
 begin
   return case when pg_catalog.jsonb_typeof(p_metadata -> p_key) = 'number'
-    then (p_metadata ->> p_key)::double precision else p_default end;
+    then least(greatest((p_metadata ->> p_key)::numeric, 0), p_most)::double precision else p_default end;
 end $$;
-comment on function private.memory_number(jsonb, text, double precision) is
-  'A number out of metadata, or the default where it is missing or is none.';
+comment on function private.memory_number(jsonb, text, double precision, numeric) is
+  'A number from 0 to p_most out of metadata, the nearest to the one that is there, or the default where there is none.';
 
 create function public.mira_recall_patterns(
   p_user_id uuid, p_recall_id uuid, p_used uuid[], p_shown uuid[] default '{}')
@@ -345,7 +347,7 @@ begin
       select jsonb_build_object('id', m.id, 'source', 'memories', 'trigger', b.body ->> 'trigger',
         'context', case when jsonb_typeof(m.metadata -> 'context') = 'object' then m.metadata -> 'context' else '{}'::jsonb end,
         'actions', b.body -> 'actions', 'final_outcome', private.memory_outcome(b.body, m.metadata),
-        'confidence', private.memory_number(m.metadata, 'confidence', 0.7),
+        'confidence', private.memory_number(m.metadata, 'confidence', 0.7, 1),
         'use_count', private.memory_number(m.metadata, 'use_count', 0))
       from public.memories m
       cross join lateral (select private.memory_procedure(m.content) as body offset 0) b

@@ -300,15 +300,15 @@ begin
     raise exception using errcode = 'PT404', message = 'pattern_not_found', detail = 'No such pattern of yours.';
   end if;
   if not v_is_new then
-    return query select private.memory_number(v_metadata, 'confidence', 0.7),
+    return query select private.memory_number(v_metadata, 'confidence', 0.7, 1),
       private.memory_number(v_metadata, 'use_count', 0)::int;
     return;
   end if;
   -- a memory keeps the same posterior in its metadata
-  v_evidence := greatest(0, private.memory_number(v_metadata, 'evidence', 0));
-  v_failed := greatest(0, private.memory_number(v_metadata, 'failures', 0)) + (p_outcome = 'failed')::int;
+  v_evidence := private.memory_number(v_metadata, 'evidence', 0);
+  v_failed := private.memory_number(v_metadata, 'failures', 0) + (p_outcome = 'failed')::int;
   v_metadata := v_metadata || jsonb_build_object(
-    'confidence', least(1, greatest(0, round(((private.memory_number(v_metadata, 'confidence', 0.7) * (2 + v_evidence)
+    'confidence', least(1, greatest(0, round(((private.memory_number(v_metadata, 'confidence', 0.7, 1) * (2 + v_evidence)
       + private.outcome_value(p_outcome)) / (3 + v_evidence))::numeric, 9))),
     'evidence', v_evidence + 1, 'failures', v_failed);
   if v_failed > (v_evidence + 2) / 2 then
@@ -317,7 +317,7 @@ begin
     v_metadata := v_metadata || jsonb_build_object('final_outcome', p_outcome);
   end if;
   update public.memories m set metadata = v_metadata where m.id = p_pattern_id;
-  return query select private.memory_number(v_metadata, 'confidence', 0.7),
+  return query select private.memory_number(v_metadata, 'confidence', 0.7, 1),
     private.memory_number(v_metadata, 'use_count', 0)::int;
 end $$;
 comment on function private.pattern_feedback(uuid, uuid, text, uuid) is

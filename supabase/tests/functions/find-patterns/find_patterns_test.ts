@@ -247,6 +247,8 @@ Deno.test("wrong input is refused and says what is wrong", async () => {
     [{ embedding: vector(1, 0, 1537) }, "/embedding"],
     [{ embedding: [0, 0, 0] }, "/embedding"],
     [{ embedding: ["1"] }, "/embedding/0"],
+    [{ embedding: [1, 1e300] }, "/embedding/1"],
+    [{ embedding: [1e-300, -1e-40] }, "/embedding"],
     [{ query: "x", limit: 51 }, "/limit"],
     [{ query: "x", limit: 1.5 }, "/limit"],
     [{ query: "x", threshold: 2 }, "/threshold"],

@@ -99,7 +99,9 @@ Deno.test("an endpoint that stays silent, breaks or talks nonsense is a named pr
     const [vector] = await openaiEmbedder({ url, model: "m", timeoutMs: 50 }).embed(["ab"]);
     equal(vector![0], 2, "the second attempt answers in time");
   });
-  for (const body of [{}, { data: [] }, { data: [{ index: 0, embedding: "AAA=" }] }]) {
+  const one = (embedding: unknown) => ({ data: [{ index: 0, embedding }] });
+  const nonsense = [null, {}, { data: [] }, { data: [null] }, one("AAA="), one("!!!"), one(["a"])];
+  for (const body of [...nonsense, one([1, null, "NaN"]), one([1e300])]) {
     await endpoint([() => Response.json(body)], async (url) => {
       await rejects(
         openaiEmbedder({ url, model: "m" }).embed(["a"]),
@@ -107,6 +109,33 @@ Deno.test("an endpoint that stays silent, breaks or talks nonsense is a named pr
       );
     });
   }
+});
+
+Deno.test("vectors without an index come in order, and a text is cut between characters", async () => {
+  const bare = ({ input }: Asked) =>
+    Response.json({ data: input.map((text) => ({ embedding: [text.length, 1] })) });
+  await endpoint([bare], async (url, asked) => {
+    const long = "x".repeat(7999) + "🙂";
+    const made = await openaiEmbedder({ url, model: "m" }).embed(["a", "abc", long]);
+    deepEqual(made.map((vector) => vector[0]), [1, 3, 8000]);
+    ok(asked[0]!.input.every((text) => text.isWellFormed()));
+  });
+});
+
+Deno.test("a model too long for the index is named, a text without a vector is refused", async () => {
+  const embedder = (url: string) => openaiEmbedder({ url, model: "m" });
+  const said = (embedding: number[]) => () => Response.json({ data: [{ index: 0, embedding }] });
+  await endpoint([said(new Array(3072).fill(0.1))], async (url) => {
+    await rejects(
+      embedder(url).embed(["a"]),
+      (error: unknown) =>
+        problem("embeddings_unreadable")(error) &&
+        /3072 numbers and 1536 .*MIRA_EMBEDDINGS_MODEL/.test((error as Problem).message),
+    );
+  });
+  await endpoint([said([0, 0, 0])], async (url) => {
+    await rejects(embedder(url).embed(["a"]), problem("embeddings_refused"));
+  });
 });
 
 Deno.test("the environment chooses: an endpoint, OpenAI, the runtime's own model, or a clear refusal", async () => {
