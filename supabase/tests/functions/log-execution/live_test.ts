@@ -1,10 +1,13 @@
 import assert from "node:assert/strict";
 import { readEvents } from "../../support/sse.ts";
-import { startStack, type TestUser } from "../../support/stack.ts";
+import type { TestUser } from "../../support/stack.ts";
+import { ann, BASE, ben, stack } from "./record_stack.ts";
 
-const stack = await startStack();
-const [ann, ben] = await Promise.all([stack.newUser(), stack.newUser()]);
-const BASE = "/functions/v1/log-execution";
+// sockets end before the stack does: hooks run last come, first served
+Deno.test.afterAll(async () => {
+  await Promise.all([ann, ben].map((user) => user.client.removeAllChannels()));
+  for (const user of [ann, ben]) await user.client.realtime.disconnect();
+});
 
 const write = async (task_id: string, messages: string[], as: TestUser = ann) => {
   const logs = messages.map((message) => ({ task_id, agent_type: "worker", message }));
@@ -201,15 +204,4 @@ Deno.test("tables that are not published are named in a system message", async (
   });
   assert.match(message, /^error: .*execution_logs only/);
   await channel.unsubscribe();
-});
-
-Deno.test({
-  name: "the stack closes",
-  sanitizeResources: false,
-  sanitizeOps: false,
-  fn: async () => {
-    await Promise.all([ann, ben].map((user) => user.client.removeAllChannels()));
-    for (const user of [ann, ben]) await user.client.realtime.disconnect();
-    await stack.close();
-  },
 });

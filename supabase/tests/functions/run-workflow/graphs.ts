@@ -26,6 +26,37 @@ export function llm(name: string, config: Record<string, unknown>) {
   return { type: "llm", name, config };
 }
 
+/** A step that asks a person, and the state that its question reads. */
+export const asks = {
+  type: "human",
+  name: "approve",
+  config: { prompt: "Pay {{amount}} to {{who.name}}?" },
+};
+export const payment = { amount: 12, who: { name: "Bob" } };
+
+/** A graph with a decision: what is bigger than 5 is shouted. */
+export const routed = {
+  name: "routed",
+  nodes: [
+    { type: "start", name: "begin" },
+    tool("double", "compose", { value: "{{n}}", text: "n is {{n}}" }),
+    {
+      type: "router",
+      name: "size",
+      config: { conditions: [{ label: "big", when: "$.double.value > 5" }], default: "small" },
+    },
+    tool("shout", "log", { message: "{{double.text}}", level: "warning" }),
+    { type: "end", name: "done", config: { output: { text: "$.double.text" } } },
+  ],
+  edges: [
+    { source: "begin", target: "double" },
+    { source: "double", target: "size" },
+    { source: "size", target: "shout", condition_label: "big" },
+    { source: "size", target: "done", condition_label: "small" },
+    { source: "shout", target: "done" },
+  ],
+};
+
 /** Events of a server-sent stream that has ended. */
 export function readEvents(text: string) {
   return text.split("\n\n").filter((block) => /^(event|data|id):/m.test(block)).map((block) => {
