@@ -80,6 +80,16 @@ comment on column private.run_steps.opened is 'The event that opened the step, n
 comment on column private.run_steps.attempt is 'Null = the first.';
 comment on column private.run_steps.call is '{index, kind: model|tool, name, input, output, error, duration_ms, item: of a map}: replayed, not repeated, after a crash.';
 
+create table private.run_edits (
+  run bigint not null,
+  event int not null,
+  state jsonb not null,
+  primary key (run, event)
+);
+comment on table private.run_edits is
+  'States that forks were given instead of the one they had: what the state is after this event, whatever the steps say.';
+comment on column private.run_edits.run is 'mira_workflow_state.number.';
+
 create table private.run_maps (
   run_id uuid not null,
   seq int not null,
@@ -148,16 +158,18 @@ create table private.user_spend (
 comment on table private.user_spend is 'Tokens and money each user''s runs used, per UTC day.';
 
 alter table private.run_steps enable row level security;
+alter table private.run_edits enable row level security;
 alter table private.run_maps enable row level security;
 alter table private.run_items enable row level security;
 alter table private.run_signals enable row level security;
 alter table private.user_limits enable row level security;
 alter table private.user_spend enable row level security;
-revoke all on private.run_steps, private.run_maps, private.run_items, private.run_signals,
+revoke all on private.run_steps, private.run_edits, private.run_maps, private.run_items, private.run_signals,
   private.user_limits, private.user_spend from public, anon, authenticated;
-grant select, insert, update, delete on private.run_steps, private.run_maps, private.run_items,
+grant select, insert, update, delete on private.run_steps, private.run_edits, private.run_maps, private.run_items,
   private.run_signals, private.user_limits, private.user_spend to service_role;
 create policy run_steps_all_service on private.run_steps for all to service_role using (true) with check (true);
+create policy run_edits_all_service on private.run_edits for all to service_role using (true) with check (true);
 create policy run_maps_all_service on private.run_maps for all to service_role using (true) with check (true);
 create policy run_items_all_service on private.run_items for all to service_role using (true) with check (true);
 create policy run_signals_all_service on private.run_signals for all to service_role using (true) with check (true);
@@ -168,6 +180,7 @@ create function private.delete_run_rows() returns trigger
 language plpgsql security definer set search_path = '' as $$
 begin
   delete from private.run_steps s using gone where s.run = gone.number;
+  delete from private.run_edits e using gone where e.run = gone.number;
   delete from private.run_items i using gone where i.run_id = gone.id;
   delete from private.run_maps m using gone where m.run_id = gone.id;
   delete from private.run_reserves v using gone where v.run_id = gone.id;

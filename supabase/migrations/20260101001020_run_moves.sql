@@ -76,7 +76,7 @@ comment on function private.fail_step(public.mira_workflow_state, private.versio
   'Closes a step that finally failed: takes its error edge, or fails the run.';
 
 -- Enter the queued nodes and everything behind them that needs no worker.
-create function private.move(inout r public.mira_workflow_state, p_gated boolean default true)
+create function private.move(inout r public.mira_workflow_state, p_past_joins int default 0)
 language plpgsql set search_path = '' as $$
 declare
   n private.version_nodes;
@@ -91,10 +91,11 @@ declare
 begin
   loop
     exit when r.status in ('failed', 'completed', 'cancelled');
-    v_gated := p_gated;
     v_key := (r.cursor #>> '{q,0}')::int;
     if v_key is not null then
       r.cursor := r.cursor #- '{q,0}';
+      v_gated := p_past_joins <= 0;
+      p_past_joins := p_past_joins - 1;
     else
       -- everything that could move has moved: which reached join has nothing left to wait for?
       exit when cardinality(v_joins) = 0;
@@ -222,8 +223,8 @@ begin
     end if;
   end if;
 end $$;
-comment on function private.move(public.mira_workflow_state, boolean) is
-  'Enters the queued nodes and everything behind them that no worker is needed for; opens steps, fires joins, ends the run.';
+comment on function private.move(public.mira_workflow_state, int) is
+  'Enters the queued nodes and everything behind them that no worker is needed for; opens steps, fires joins, ends the run. So many of the queue''s first nodes (p_past_joins) wait for nobody: their joins had fired.';
 
 -- Timers, time-outs and the run's deadline, whichever have come.
 create function private.wake(inout r public.mira_workflow_state)

@@ -166,7 +166,21 @@ end $$;
 comment on function private.cancel_run(uuid, uuid, text) is
   'Cancels a run and its children; a finished run stays as it is (accepted=false). Errors: PT404 run_not_found.';
 
--- The run as it stood before a step, as a new run that does this step again.
+-- Where a node led that was closed so: the queue that complete_step or fail_step made of it.
+create function private.led_to(n private.version_nodes, p_kind text, p_output json, p_error jsonb) returns int[]
+language sql immutable set search_path = '' as $$
+  select case
+    when p_kind = 'failed' then array(select jsonb_array_elements_text(n.labels ->
+      case when p_error ->> 'code' = 'timed_out' and n.type in ('human', 'wait') and n.labels ? 'timeout' then 'timeout' else 'error' end)::int)
+    when n.type = 'router' and n.labels ? coalesce(p_output #>> '{}', '') then
+      array(select jsonb_array_elements_text(n.labels -> (p_output #>> '{}'))::int)
+    else n.targets end
+$$;
+comment on function private.led_to(private.version_nodes, text, json, jsonb) is
+  'The nodes that a recorded step (kind step or failed) had entered next.';
+
+-- The run as it stood before a step, as a new run that does this step again: its history up to there is
+-- replayed, since the checkpoint holds only what is now.
 create function private.fork_run(p_user_id uuid, p_run_id uuid, p_seq int, p_state jsonb, p_lease_ms int) returns jsonb
 language plpgsql security definer set search_path = '' as $$
 declare
@@ -176,8 +190,14 @@ declare
   n private.version_nodes;
   s record;
   v_event int;
+  v_since int := 0;
   v_queue int[];
   v_state jsonb;
+  v_reached int[];
+  v_when int[];
+  v_next int[];
+  v_joins jsonb;
+  v_pending int[];
 begin
   select * into o from public.mira_workflow_state where id = p_run_id and (p_user_id is null or user_id = p_user_id);
   if not found then
@@ -195,26 +215,54 @@ begin
     raise exception using errcode = 'PT422', message = 'state_invalid', detail = 'The state is a JSON object.';
   end if;
   select * into strict v from private.workflow_versions where id = o.version_id;
-  v_state := case when jsonb_typeof(o.input) = 'object' then o.input else jsonb_build_object('input', o.input) end;
-  for s in select t.output, t.error, t.kind, vn as node from private.run_steps t
+  -- from the input on, or from the last state that a fork was given
+  select e.event, e.state into v_since, v_state from private.run_edits e
+    where e.run = o.number and e.event < v_event order by e.event desc limit 1;
+  if not found then
+    v_since := 0;
+    v_state := case when jsonb_typeof(o.input) = 'object' then o.input else jsonb_build_object('input', o.input) end;
+  end if;
+  select vn.targets, array_fill(1, array[cardinality(vn.targets)]) into v_reached, v_when
+    from private.version_nodes vn where vn.version_id = o.version_id and vn.type = 'start';
+  for s in select t.event, t.output, t.error, t.kind, vn as node from private.run_steps t
     join private.version_nodes vn on vn.version_id = o.version_id and vn.key = t.node
     where t.run = o.number and t.event < v_event and t.kind in ('step', 'failed') order by t.event loop
     n := s.node;
-    if s.kind = 'failed' then
-      v_state := v_state || jsonb_build_object('error', jsonb_build_object('node', n.node -> 'name',
-        'code', s.error -> 'code', 'message', s.error -> 'message'));
+    v_next := private.led_to(n, s.kind, s.output, s.error);
+    v_reached := v_reached || v_next;
+    v_when := v_when || array_fill(s.event, array[cardinality(v_next)]);
+    if s.event <= v_since then
+      null;
+    elsif s.kind = 'failed' then
+      if v_next <> '{}' then
+        v_state := v_state || jsonb_build_object('error', jsonb_build_object('node', n.node -> 'name',
+          'code', s.error -> 'code', 'message', s.error -> 'message'));
+      end if;
     elsif n.type <> 'router' or n.node -> 'config' ? 'output_key' then
       v_state := private.reduce_output(v_state, n, s.output::jsonb);
     end if;
   end loop;
-  -- steps that were open at that moment: the one asked for first, then its siblings
-  v_queue := array(
-    select t.node from (
+  -- steps that were open at that moment, the one asked for first, then its siblings; joins that had been reached
+  -- and had not fired since; nodes that had been reached and not entered yet. An end leaves no step: it is
+  -- entered again, for the output.
+  with opening as (
+    select seq, node, min(opened) as opened, max(event) as event from (
       select seq, node, coalesce(opened, event - 1) as opened, event from private.run_steps where run = o.number and kind in ('step', 'failed')
       union all
-      select key::int, (value ->> 'n')::int, (value ->> 'f')::int, 2147483647 from jsonb_each(o.cursor -> 'o')
-    ) t where t.opened < v_event and t.event >= v_event
-    group by t.seq, t.node order by t.seq <> p_seq, t.seq);
+      select key::int, (value ->> 'n')::int, (value ->> 'f')::int, 2147483647 from jsonb_each(o.cursor -> 'o')) e
+    group by seq, node having min(opened) < v_event
+  ), reached as (
+    select t.node, max(t.at) as at, vn.feeders is not null as is_join,
+      case when vn.type = 'end' then 1 else count(*) - (select count(*) from opening where opening.node = t.node) end as times
+    from unnest(v_reached, v_when) t(node, at)
+    join private.version_nodes vn on vn.version_id = o.version_id and vn.key = t.node
+    group by t.node, vn.feeders, vn.type
+  )
+  select array(select t.node from opening t where t.event >= v_event order by t.seq <> p_seq, t.seq),
+    (select jsonb_agg(t.node order by t.at, t.node) from reached t
+      where t.is_join and not exists (select from opening where opening.node = t.node and opening.opened >= t.at)),
+    array(select t.node from reached t, generate_series(1, t.times) where not t.is_join order by t.at, t.node)
+    into v_queue, v_joins, v_pending;
   r := private.new_run(v, o.user_id, o.input, jsonb_build_object('priority', o.priority,
     'forked_from', jsonb_build_object('run_id', o.id, 'seq', p_seq)));
   r.thread_id := o.thread_id;
@@ -226,15 +274,18 @@ begin
   r.next_seq := o.next_seq;
   r.last_event := v_event - 1;
   r.steps_used := (select count(*) from private.run_steps where run = o.number and event < v_event and kind = 'step');
-  r.cursor := jsonb_build_object('o', '{}'::jsonb, 'q', to_jsonb(v_queue))
-    || case when o.cursor ? 'g' then jsonb_build_object('g', o.cursor -> 'g') else '{}' end;
+  r.cursor := jsonb_strip_nulls(jsonb_build_object('o', '{}'::jsonb, 'q', to_jsonb(v_queue || v_pending), 'j', v_joins, 'g', o.cursor -> 'g'));
   perform pg_advisory_xact_lock_shared(hashtextextended('mira:limits:' || r.user_id::text, 0));
   perform private.insert_run(r);
   insert into private.run_steps (run, event, seq, node, opened, attempt, kind, duration_ms, created_at, output, error, usage, call)
     select r.number, event, seq, node, opened, attempt, kind, duration_ms, created_at, output, error, usage, call
     from private.run_steps where run = o.number and event < v_event;
-  -- entering a join again must not gate it: it had fired
-  r := private.move(r, false);
+  insert into private.run_edits (run, event, state)
+    select r.number, e.event, e.state from private.run_edits e where e.run = o.number and e.event < v_event
+      and (p_state is null or e.event < v_event - 1)
+    union all
+    select r.number, v_event - 1, p_state where p_state is not null;
+  r := private.move(r, cardinality(v_queue));
   r := private.save(r, 'pending');
   return private.continue_run(r.id, p_lease_ms, jsonb_build_object('created', true, 'forked_from', o.id));
 end $$;
@@ -243,7 +294,7 @@ comment on function private.fork_run(uuid, uuid, int, jsonb, int) is
 
 -- Nobody calls these but the server.
 select private.close_functions('{
-  lock_run,continue_run,resume_run,signal_run,cancel_run,fork_run}');
+  lock_run,continue_run,resume_run,signal_run,cancel_run,led_to,fork_run}');
 grant execute on function
   private.resume_run(uuid, uuid, jsonb, int, int), private.signal_run(uuid, uuid, text, jsonb, text, int),
   private.cancel_run(uuid, uuid, text), private.fork_run(uuid, uuid, int, jsonb, int)
