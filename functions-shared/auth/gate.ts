@@ -6,11 +6,10 @@
 
 import type { JWTClaims } from "@supabase/server";
 import { Problem } from "../http/problem.ts";
+import { isUuid } from "../http/uuids.ts";
 
 /** Longest life of an access token we accept, in seconds: Supabase's own maximum is a week, its default an hour. */
 const MAX_LIFE_SECONDS = 24 * 60 * 60;
-
-const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
 
 /**
  * Checks exp, iss, aud, role and sub.
@@ -29,7 +28,7 @@ export function gate(claims: JWTClaims, issuers: readonly string[], nowSeconds: 
   if (typeof iss !== "string" || !issuers.includes(iss)) refuse("iss", "is not this project");
   if (aud !== "authenticated") refuse("aud", "is not authenticated");
   if (role !== "authenticated") refuse("role", "is not authenticated");
-  if (typeof sub !== "string" || !UUID.test(sub)) refuse("sub", "is not a user id");
+  if (typeof sub !== "string" || !isUuid(sub)) refuse("sub", "is not a user id");
   return (sub as string).toLowerCase();
 }
 

@@ -52,6 +52,7 @@ export interface TrainOptions {
  * Trains on a history of sequences.
  *
  * @param history sequences of symbols, oldest first; symbols are compared by identity.
+ * @example `trainNext([["a", "b", "c"], ["a", "b", "c"]]).next(["a", "b"])[0].symbol` is `"c"`.
  */
 export function trainNext<S>(
   history: readonly (readonly S[])[],
@@ -113,24 +114,4 @@ function interned<S>(history: readonly (readonly S[])[]) {
     })
   );
   return { ids, sequences, symbols };
-}
-
-const trained = new WeakMap<object, NextPredictor<unknown>>();
-
-/**
- * The next symbol after `prefix`, ranked; trains on first use of a `history` array and remembers.
- *
- * @example `predictNext([["a", "b", "c"], ["a", "b", "c"]], ["a", "b"])[0].symbol` is `"c"`.
- */
-export function predictNext<S>(
-  history: readonly (readonly S[])[],
-  prefix: readonly S[],
-  limit = 5,
-): Prediction<S>[] {
-  let predictor = trained.get(history) as NextPredictor<S> | undefined;
-  if (predictor === undefined) {
-    predictor = trainNext(history);
-    trained.set(history, predictor as NextPredictor<unknown>);
-  }
-  return predictor.next(prefix, limit);
 }

@@ -21,9 +21,6 @@ export const MAX_LOGS = 500;
 /** Most documents in one batch. */
 export const MAX_DOCUMENTS = 200;
 
-/** Largest message that is kept, in bytes of UTF-8; the rest is cut and marked. */
-export const MAX_MESSAGE_BYTES = 4096;
-
 const id = z.uuid().toLowerCase();
 const text = (max: number) => z.string().trim().min(1).max(max);
 const time = z.iso.datetime({ offset: true });

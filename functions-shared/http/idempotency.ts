@@ -19,6 +19,7 @@ import type { Bytes } from "./bytes.ts";
 import { readBytes } from "./input.ts";
 import { Problem } from "./problem.ts";
 import { subjectOf } from "./rate_limit.ts";
+import { uuidFrom } from "./uuids.ts";
 
 const MAX_KEY = 255;
 const STREAM = "text/event-stream";
@@ -51,10 +52,9 @@ export function idempotent(
       p_route: `${c.req.method} ${c.req.path}`,
       p_key: key,
     };
-    const fingerprint = await sha256(await readBytes(c));
     const claim = await rpc<Claim>(c.var.admin, "mira_claim_idempotency_key", {
       ...scope,
-      p_fingerprint: hex(fingerprint),
+      p_fingerprint: await sha256(await readBytes(c)),
     });
     if (claim.state === "mismatch") {
       throw new Problem(422, "idempotency_key_reused", "This key was used with another body.");
@@ -75,33 +75,33 @@ export function idempotent(
         headers: { "content-type": claim.content_type, "idempotent-replayed": "true" },
       });
     }
-    c.set("effectId", await effectId(Object.values(scope)));
+    c.set("effectId", await uuidFrom(JSON.stringify(Object.values(scope))));
     await next();
-    const type = c.res.headers.get("content-type") ?? "";
-    const streamOf = again && c.res.ok && type.startsWith(STREAM) ? c.var.streamOf : undefined;
-    const stored = streamOf !== undefined || c.res.ok && type.startsWith("application/json");
     await rpc(c.var.admin, "mira_settle_idempotency_key", {
       ...scope,
-      p_status: stored ? c.res.status : null,
-      p_body: stored ? streamOf ?? await c.res.clone().text() : null,
-      p_content_type: streamOf === undefined ? stored ? type : null : STREAM,
+      ...await worthKeeping(c.res, again && c.var.streamOf),
     });
   };
 }
 
-async function sha256(bytes: Bytes): Promise<Uint8Array> {
-  return new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
+async function sha256(bytes: Bytes): Promise<string> {
+  const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
+  return Array.from(digest, (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
-function hex(bytes: Uint8Array): string {
-  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
-}
-
-/** A version 8 uuid (RFC 9562 §5.8) made from the key's scope. */
-async function effectId(parts: string[]): Promise<string> {
-  const digest = await sha256(new TextEncoder().encode(JSON.stringify(parts)));
-  const bytes = digest.slice(0, 16);
-  bytes[6] = (bytes[6]! & 0x0f) | 0x80;
-  bytes[8] = (bytes[8]! & 0x3f) | 0x80;
-  return hex(bytes).replace(/^(.{8})(.{4})(.{4})(.{4})/, "$1-$2-$3-$4-");
+/** What is kept of an answer: a success in JSON, or what a stream was about; else nothing. */
+async function worthKeeping(response: Response, streamOf: string | undefined) {
+  const type = response.headers.get("content-type") ?? "";
+  const kept = (body: string, content_type: string) => ({
+    p_status: response.status,
+    p_body: body,
+    p_content_type: content_type,
+  });
+  if (response.ok && streamOf !== undefined && type.startsWith(STREAM)) {
+    return kept(streamOf, STREAM);
+  }
+  if (response.ok && type.startsWith("application/json")) {
+    return kept(await response.clone().text(), type);
+  }
+  return { p_status: null, p_body: null, p_content_type: null };
 }

@@ -5,10 +5,10 @@ import type { MiraContext } from "./app.ts";
 import { redactText } from "../observe/redact.ts";
 import type { Bytes } from "./bytes.ts";
 import { Problem, type ProblemField } from "./problem.ts";
+import { isUuid } from "./uuids.ts";
 import { WORDING } from "./wording.ts";
 
 const MAX_DEPTH = 32;
-const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
 
 /**
  * The raw body, read once and kept on the context; counts bytes while they arrive.
@@ -95,7 +95,7 @@ export function readQuery<S extends z.ZodType>(c: MiraContext, schema: S): z.out
  */
 export function uuidParam(c: MiraContext, name: string): string {
   const value = c.req.param(name) ?? "";
-  if (!UUID.test(value)) throw new Problem(404, "not_found", "There is nothing with this id.");
+  if (!isUuid(value)) throw new Problem(404, "not_found", "There is nothing with this id.");
   return value.toLowerCase();
 }
 

@@ -1,5 +1,6 @@
 /** What a candidate is worth: how alike it is, how it turned out, how fresh it is. */
 
+import { wilsonLower } from "../behaviour/statistics.ts";
 import { wordLikeness } from "./words.ts";
 
 /** A candidate as the database gives it: no payload, only what a choice needs. */
@@ -28,29 +29,9 @@ export type Scored = Candidate & { score: number };
 
 /** Outcomes the prior of a new pattern counts for; the same number stands in the migration. */
 const PRIOR = 2;
-/** One-sided 95 %. */
-const Z = 1.645;
 const HALF_LIFE_DAYS = 90;
 const AGE_FLOOR = 0.25;
 const DAY_MS = 86_400_000;
-
-/**
- * Wilson's lower bound of a share `k` of `n` (E. B. Wilson, JASA 22, 1927, p. 209), z = 1.645: what
- * can be claimed, not what was seen. `n` 0 gives 0.
- *
- * @example
- * ```ts
- * wilson(10, 10); // 0.787
- * ```
- */
-export function wilson(k: number, n: number): number {
-  if (n <= 0) return 0;
-  const share = k / n;
-  const z2 = Z * Z;
-  const centre = share + z2 / (2 * n);
-  const spread = Z * Math.sqrt(share * (1 - share) / n + z2 / (4 * n * n));
-  return Math.max(0, (centre - spread) / (1 + z2 / n));
-}
 
 /**
  * Relevance of a candidate to the request: meaning, and with a query words as well, (1-w)·cosine +
@@ -73,7 +54,7 @@ export function relevance(candidate: Candidate, query: string | undefined, words
  */
 export function worth(candidate: Candidate, relevant: number, now: number): number {
   const n = PRIOR + candidate.evidence;
-  const quality = 0.5 + 0.5 * wilson(candidate.confidence * n, n);
+  const quality = 0.5 + 0.5 * wilsonLower(candidate.confidence * n, n);
   const days = Math.max(0, now - Date.parse(candidate.seen_at)) / DAY_MS;
   return relevant * quality * Math.max(AGE_FLOOR, 0.5 ** (days / HALF_LIFE_DAYS));
 }

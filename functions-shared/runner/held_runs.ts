@@ -93,12 +93,10 @@ export class HeldRuns {
     for (const [run_id, { epoch, tasks }] of this.#runs) {
       let whole = false;
       for (const { items, seq } of tasks) {
-        if (!items) whole = true;
-        else {leases.push({
-            run_id,
-            seq,
-            items: items.map(({ idx, attempt }) => ({ idx, attempt })),
-          });}
+        if (items) {
+          const held = items.map(({ idx, attempt }) => ({ idx, attempt }));
+          leases.push({ run_id, seq, items: held });
+        } else whole = true;
       }
       if (whole) leases.push({ run_id, epoch });
     }

@@ -4,9 +4,9 @@
  * @module
  */
 import { rpc } from "../../db/rpc.ts";
+import { uuidFrom } from "../../http/uuids.ts";
 import { httpRequest } from "./https_tool.ts";
 import { RECALL_TOOLS } from "./recall_tools.ts";
-import { uuidFrom } from "../uuid_from.ts";
 import type { ToolHandler } from "./tool.ts";
 
 /** Gives back its arguments. */

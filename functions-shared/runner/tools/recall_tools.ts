@@ -7,11 +7,11 @@ import type { z } from "zod";
 import { FindRequest, RecordRequest } from "../../contracts/find_patterns.ts";
 import { problemFromSql } from "../../db/problem_from_sql.ts";
 import { ANSWER_WITHIN_MS, rpc } from "../../db/rpc.ts";
+import { uuidFrom } from "../../http/uuids.ts";
 import { createLog } from "../../observe/log.ts";
 import { redact } from "../../observe/redact.ts";
 import { findPatterns as find } from "../../recall/find_patterns.ts";
 import { recordPattern as record } from "../../recall/record_pattern.ts";
-import { uuidFrom } from "../uuid_from.ts";
 import { type ToolContext, ToolError, type ToolHandler } from "./tool.ts";
 
 /** What worked before, and what to avoid. A use is counted once per step, however often it is done. */

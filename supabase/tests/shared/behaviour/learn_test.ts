@@ -102,6 +102,7 @@ Deno.test("the Wilson bounds are the published ones", () => {
   for (const [k, n, lower] of checks) {
     assert.equal(Math.round(wilsonLower(k, n) * 1000) / 1000, lower);
   }
+  assert.deepEqual([wilsonLower(0, 0), wilsonLower(0, 5)], [0, 0]);
   assert.ok(Math.abs(wilsonUpper(2, 10) - (1 - wilsonLower(8, 10))) < 1e-12);
 });
 

@@ -1,7 +1,7 @@
 /** Prediction of the next symbol. */
 
 import assert from "node:assert/strict";
-import { predictNext, trainNext } from "../../../../functions-shared/behaviour/predict_next.ts";
+import { trainNext } from "../../../../functions-shared/behaviour/predict_next.ts";
 import type { EverybodysFollowers } from "../../../../functions-shared/behaviour/everybody_next.ts";
 import {
   learnNextModel,
@@ -13,20 +13,22 @@ import type { SessionDigest } from "../../../../functions-shared/behaviour/types
 
 Deno.test("an unambiguous beginning is continued", () => {
   const history = Array.from({ length: 10 }, (_, i) => i % 2 ? ["a", "b", "c"] : ["x", "b", "d"]);
-  assert.equal(predictNext(history, ["a", "b"])[0]!.symbol, "c");
-  assert.equal(predictNext(history, ["x", "b"])[0]!.symbol, "d");
+  const predictor = trainNext(history);
+  assert.equal(predictor.next(["a", "b"])[0]!.symbol, "c");
+  assert.equal(predictor.next(["x", "b"])[0]!.symbol, "d");
 });
 
 Deno.test("probabilities fall and add up to at most one; unknown prefixes predict nothing", () => {
   const history = Array.from({ length: 30 }, (_, i) => ["a", "b", `c${i % 5}`, "d"]);
-  const predictions = predictNext(history, ["a", "b"], 10);
+  const predictor = trainNext(history);
+  const predictions = predictor.next(["a", "b"], 10);
   const sum = predictions.reduce((total, p) => total + p.probability, 0);
   assert.ok(sum > 0 && sum <= 1 + 1e-9);
   for (let i = 1; i < predictions.length; i++) {
     assert.ok(predictions[i]!.probability <= predictions[i - 1]!.probability);
   }
-  assert.deepEqual(predictNext(history, ["never", "seen"]), []);
-  assert.deepEqual(predictNext([], ["a"]), []);
+  assert.deepEqual(predictor.next(["never", "seen"]), []);
+  assert.deepEqual(trainNext<string>([]).next(["a"]), []);
 });
 
 Deno.test("routines that share pages: at least 40 % more right than a first-order Markov chain", () => {

@@ -98,19 +98,3 @@ export const DISTRACTORS: string[] = [
   "Apply for a live database certification",
   "Index the book about quick orders",
 ];
-
-/** Same words, other meaning: what asked, what means it, what only says it. */
-export const TRAPS: [string, string, string][] = [
-  [
-    "kill the process that holds the port",
-    "Stop the program listening on port 3000",
-    "Process the port kill list for customs",
-  ],
-  [
-    "close the issue tracker for guests",
-    "Disable guest access to the issue tracker",
-    "Close the issue about guests",
-  ],
-  ["train the new support people", "Onboard new support agents", "New train support people ride"],
-  ["table the budget discussion", "Postpone the budget talk", "Add a budget discussion table"],
-];

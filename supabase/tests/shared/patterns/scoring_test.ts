@@ -1,12 +1,7 @@
 import { deepEqual, equal, ok, throws } from "node:assert/strict";
 import { choose } from "../../../../functions-shared/patterns/choose.ts";
 import { habitsOf, onCommonScale } from "../../../../functions-shared/patterns/model_habits.ts";
-import {
-  type Candidate,
-  relevance,
-  wilson,
-  worth,
-} from "../../../../functions-shared/patterns/score.ts";
+import { type Candidate, relevance, worth } from "../../../../functions-shared/patterns/score.ts";
 import { sequenceLikeness } from "../../../../functions-shared/patterns/sequence.ts";
 import { vectorText } from "../../../../functions-shared/patterns/vector_text.ts";
 import { wordLikeness } from "../../../../functions-shared/patterns/words.ts";
@@ -31,21 +26,6 @@ const near = (value: number, expected: number, within = 5e-4) =>
   ok(Math.abs(value - expected) <= within, `${value}, not ${expected}`);
 const pick = (candidates: Candidate[], change: Record<string, unknown> = {}) =>
   choose(candidates, { habits: PLAIN, limit: 5, threshold: 0.7, now: NOW, ...change });
-
-Deno.test("wilson gives the published lower bounds", () => {
-  for (
-    const [k, n, bound] of [
-      [2, 2, 0.425],
-      [3, 3, 0.526],
-      [5, 5, 0.649],
-      [10, 10, 0.787],
-      [8, 10, 0.541],
-      [80, 100, 0.727],
-    ] as const
-  ) near(wilson(k, n), bound);
-  equal(wilson(0, 0), 0);
-  equal(wilson(0, 5), 0);
-});
 
 Deno.test("two sequences are as alike as their longest common subsequence", () => {
   equal(sequenceLikeness([], []), 1);

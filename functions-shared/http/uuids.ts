@@ -1,8 +1,11 @@
-/**
- * Ids for things that must be made once.
- *
- * @module
- */
+/** Uuids: told from other texts, and made from a text for things that must be made once. */
+
+const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
+
+/** Whether a text is a uuid of any version, in either case. */
+export function isUuid(text: string): boolean {
+  return UUID.test(text);
+}
 
 /** A version 8 uuid (RFC 9562 §5.8) made from a text: the same text, the same id. */
 export async function uuidFrom(text: string): Promise<string> {
