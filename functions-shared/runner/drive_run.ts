@@ -59,12 +59,15 @@ export function driveRun(host: RunnerHost, reply: Reply, options: WorkerOptions 
     stay: () => !over,
     more: async (room) => {
       if (over) return { tasks: [], againMs: Infinity };
-      const { tasks } = await claimTasks(host.admin, {
+      const { tasks, rests } = await claimTasks(host.admin, {
         p_limit: room,
         p_lease_ms: leaseMs,
         p_run_id: runId,
       });
-      if (tasks.length === 0) await look();
+      if (rests) {
+        over = true;
+        settle();
+      } else if (tasks.length === 0) await look();
       return { tasks, againMs: 1000 };
     },
   });

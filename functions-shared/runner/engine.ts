@@ -180,7 +180,7 @@ export type Lease =
 export function claimTasks(
   admin: Admin,
   args: { p_limit: number; p_lease_ms: number; p_user_id?: string; p_run_id?: string },
-): Promise<{ tasks: Task[]; next_due_at?: string }> {
+): Promise<{ tasks: Task[]; rests?: boolean }> {
   return rpc(admin, "mira_claim_tasks", args);
 }
 

@@ -99,11 +99,12 @@ comment on function private.reduce_output(jsonb, private.version_nodes, jsonb) i
   'The state after a node''s output; "." spreads an object over the state, each key by its own reducer.';
 
 -- A jsonpath ("$…") or an object of them over the state; anything else is itself.
+-- Paths compare times with a zone by the database's own, hence stable and not immutable.
 create function private.pick(p_spec jsonb, p_state jsonb, p_input jsonb) returns jsonb
-language plpgsql immutable set search_path = '' as $$
+language plpgsql stable set search_path = '' as $$
 begin
   if jsonb_typeof(p_spec) = 'string' and left(p_spec #>> '{}', 1) = '$' then
-    return coalesce(jsonb_path_query_first(p_state, (p_spec #>> '{}')::jsonpath,
+    return coalesce(jsonb_path_query_first_tz(p_state, (p_spec #>> '{}')::jsonpath,
       jsonb_build_object('input', p_input), true), 'null');
   elsif jsonb_typeof(p_spec) = 'object' then
     return coalesce((select jsonb_object_agg(key, private.pick(value, p_state, p_input)) from jsonb_each(p_spec)), '{}');
@@ -113,14 +114,28 @@ end $$;
 comment on function private.pick(jsonb, jsonb, jsonb) is
   'Evaluates a jsonpath, or an object whose values may be jsonpaths, over the state ($input = the run''s input).';
 
+-- What a fan-out goes over. A path that may lead to several values stands for all of them, however many there
+-- are: a wildcard, a filter or a range is looked for outside of quoted names.
+create function private.pick_list(p_spec jsonb, p_state jsonb, p_input jsonb) returns jsonb
+language plpgsql stable set search_path = '' as $$
+begin
+  if jsonb_typeof(p_spec) = 'string' and left(p_spec #>> '{}', 1) = '$'
+    and regexp_replace(p_spec #>> '{}', '"([^"\\]|\\.)*"', '', 'g') ~ '[*?,]|\mto\M' then
+    return jsonb_path_query_array_tz(p_state, (p_spec #>> '{}')::jsonpath, jsonb_build_object('input', p_input), true);
+  end if;
+  return private.pick(p_spec, p_state, p_input);
+end $$;
+comment on function private.pick_list(jsonb, jsonb, jsonb) is
+  'As private.pick, but a path with a wildcard, a filter, a range or a list of places gives the array of all it leads to.';
+
 create function private.route(p_config jsonb, p_state jsonb, p_input jsonb) returns text
-language plpgsql immutable set search_path = '' as $$
+language plpgsql stable set search_path = '' as $$
 declare
   c jsonb;
   v jsonb;
 begin
   for c in select value from jsonb_array_elements(coalesce(p_config -> 'conditions', '[]')) loop
-    v := jsonb_path_query_first(p_state, (c ->> 'when')::jsonpath, jsonb_build_object('input', p_input), true);
+    v := jsonb_path_query_first_tz(p_state, (c ->> 'when')::jsonpath, jsonb_build_object('input', p_input), true);
     if v is not null and v not in ('false', 'null') then
       return c ->> 'label';
     end if;
@@ -132,4 +147,4 @@ comment on function private.route(jsonb, jsonb, jsonb) is
 
 -- Nobody calls these but the server.
 select private.close_functions('{
-  cursor_of,with_cursor,output_of,reduce,reduce_output,pick,route}');
+  cursor_of,with_cursor,output_of,reduce,reduce_output,pick,pick_list,route}');

@@ -75,6 +75,15 @@ end $$;
 comment on function private.fail_step(public.mira_workflow_state, private.version_nodes, int, jsonb, text) is
   'Closes a step that finally failed: takes its error edge, or fails the run.';
 
+create function private.fail_child(inout r public.mira_workflow_state, n private.version_nodes, p_seq int, p_code text)
+language plpgsql set search_path = '' as $$
+begin
+  r := private.fail_step(r, n, p_seq, jsonb_build_object('error',
+    jsonb_build_object('code', p_code, 'message', 'The sub-workflow could not be started.')));
+end $$;
+comment on function private.fail_child(public.mira_workflow_state, private.version_nodes, int, text) is
+  'Fails a step whose sub-workflow is no longer there, not active or nested too deep.';
+
 -- Enter the queued nodes and everything behind them that needs no worker.
 create function private.move(inout r public.mira_workflow_state, p_past_joins int default 0)
 language plpgsql set search_path = '' as $$
@@ -157,8 +166,7 @@ begin
       begin
         perform private.create_child(r, n, v_seq, null, private.pick(coalesce(n.node #> '{config,input}', '"$"'), r.state_data, r.input));
       exception when sqlstate 'PT404' or sqlstate 'PT409' or sqlstate 'PT422' then
-        r := private.fail_step(r, n, v_seq, jsonb_build_object('error',
-          jsonb_build_object('code', sqlerrm, 'message', 'The sub-workflow could not be started.')));
+        r := private.fail_child(r, n, v_seq, sqlerrm);
       end;
     else -- human, wait
       v_at := now() + make_interval(secs => n.timeout_ms::float8 / 1000);
@@ -260,4 +268,4 @@ comment on function private.wake(public.mira_workflow_state) is
 
 -- Nobody calls these but the server.
 select private.close_functions('{
-  enqueue,complete_step,fail_step,move,wake}');
+  enqueue,complete_step,fail_step,fail_child,move,wake}');

@@ -14,7 +14,7 @@ create function private.open_map(inout r public.mira_workflow_state, n private.v
 language plpgsql set search_path = '' as $$
 declare
   c jsonb := n.node -> 'config';
-  v_items jsonb := private.pick(c -> 'items', r.state_data, r.input);
+  v_items jsonb := private.pick_list(c -> 'items', r.state_data, r.input);
   v_total int;
 begin
   if jsonb_typeof(v_items) <> 'array' then
@@ -27,16 +27,20 @@ begin
     r := private.complete_step(r, n, p_seq, '{"output": []}');
     return;
   end if;
-  insert into private.run_maps (run_id, seq, user_id, version_id, node, total, remaining, batch, max_failures)
-  values (r.id, p_seq, r.user_id, r.version_id, n.key, v_total, v_total,
-    least(greatest(coalesce((c ->> 'batch')::numeric::int, 10), 1), 1000), coalesce((c ->> 'max_failures')::numeric::int, 0));
-  insert into private.run_items (run_id, seq, idx, is_open, input)
-  select r.id, p_seq, i - 1, c #>> '{each,type}' <> 'subworkflow', v
-  from jsonb_array_elements(v_items) with ordinality t(v, i);
-  if c #>> '{each,type}' = 'subworkflow' then
-    perform private.create_child(r, n, p_seq, i.idx, private.item_input(n, i, r))
-    from private.run_items i where i.run_id = r.id and i.seq = p_seq order by i.idx;
-  end if;
+  begin
+    insert into private.run_maps (run_id, seq, user_id, version_id, node, total, remaining, batch, max_failures)
+    values (r.id, p_seq, r.user_id, r.version_id, n.key, v_total, v_total,
+      least(greatest(coalesce((c ->> 'batch')::numeric::int, 10), 1), 1000), coalesce((c ->> 'max_failures')::numeric::int, 0));
+    insert into private.run_items (run_id, seq, idx, is_open, input)
+    select r.id, p_seq, i - 1, c #>> '{each,type}' <> 'subworkflow', v
+    from jsonb_array_elements(v_items) with ordinality t(v, i);
+    if c #>> '{each,type}' = 'subworkflow' then
+      perform private.create_child(r, n, p_seq, i.idx, private.item_input(n, i, r))
+      from private.run_items i where i.run_id = r.id and i.seq = p_seq order by i.idx;
+    end if;
+  exception when sqlstate 'PT404' or sqlstate 'PT409' or sqlstate 'PT422' then
+    r := private.fail_child(r, n, p_seq, sqlerrm);
+  end;
 end $$;
 comment on function private.open_map(public.mira_workflow_state, private.version_nodes, int) is
   'Opens a fan-out: one row per item (or one child run per item), a counter for the join.';

@@ -27,26 +27,24 @@ end $$;
 comment on function private.may_run(public.mira_workflow_state) is
   'True when the workflow''s and the user''s limits on runs at work leave room for this one.';
 
--- Claim one run that is due: new epoch, timers fired, ready steps issued. [] when it is not to be had.
-create function private.claim_run(p_run_id uuid, p_lease interval, p_item_batch int default null) returns jsonb
+-- Lease one run that is due: new epoch, timers fired, ready steps issued. tasks is null when it is not to be had.
+create function private.lease_run(p_run_id uuid, p_lease interval, out r public.mira_workflow_state, out tasks jsonb)
 language plpgsql set search_path = '' as $$
 declare
   v_issued record;
-  r public.mira_workflow_state;
   v_old text;
-  v_tasks jsonb;
 begin
   -- by id alone: the planner must not be tempted by the index of live work
   select * into r from public.mira_workflow_state where id = p_run_id for update skip locked;
   if not found or r.due_at is null or r.due_at > now() then
-    return '[]';
+    return;
   end if;
   v_old := r.status;
   r := private.with_cursor(r);
   if not private.may_run(r) then
     -- back in the queue, a little later, so that it does not stand in the way of runs that may go
     update public.mira_workflow_state set due_at = now() + make_interval(secs => 0.5 + random()) where id = r.id;
-    return '[]';
+    return;
   end if;
   if r.leased_at is not null then
     r.stalls := r.stalls + 1;
@@ -59,31 +57,64 @@ begin
   else
     r := private.wake(r);
   end if;
+  tasks := '[]';
   if r.status not in ('failed', 'completed') then
     v_issued := private.issue(r, p_lease);
     r := v_issued.r;
-    v_tasks := v_issued.tasks;
+    tasks := v_issued.tasks;
   end if;
   r := private.save(r, v_old, p_lease);
-  return coalesce(v_tasks, '[]') || private.tasks_around(r, p_lease, p_item_batch);
+end $$;
+comment on function private.lease_run(uuid, interval) is
+  'Leases one due run: the run as it was saved and its own tasks; tasks is null when it is locked, not due or over a limit.';
+
+create function private.claim_run(p_run_id uuid, p_lease interval, p_item_batch int default null) returns jsonb
+language plpgsql set search_path = '' as $$
+declare
+  v_leased record := private.lease_run(p_run_id, p_lease);
+begin
+  if v_leased.tasks is null then
+    return '[]';
+  end if;
+  return v_leased.tasks || private.tasks_around(v_leased.r, p_lease, p_item_batch);
 end $$;
 comment on function private.claim_run(uuid, interval, int) is
   'Claims one due run and returns its tasks (and those of runs it woke); [] when it is locked, not due or over a limit.';
 
--- What else came up in the same transaction: items of fan-outs, children just made, a parent to go on with.
+-- What else came up in the same transaction: items of fan-outs, children just made, and after a child's end the
+-- parent to go on with or, while that waits for others, the next of them. Children that end at once are passed in
+-- a loop, and no more than a hundred of them: the rest is due for whoever asks next.
 create function private.tasks_around(r public.mira_workflow_state, p_lease interval, p_item_batch int default null)
 returns jsonb
 language plpgsql set search_path = '' as $$
 declare
   v_tasks jsonb := '[]';
   v_task jsonb;
+  v_leased record;
+  v_parent uuid;
   v_id uuid;
   v_seq text;
 begin
-  if r.status in ('completed', 'failed', 'cancelled') then
-    if r.parent_run_id is not null then
-      v_tasks := private.claim_run(r.parent_run_id, p_lease, p_item_batch);
+  for i in 1..100 loop
+    exit when r.status not in ('completed', 'failed', 'cancelled');
+    v_parent := r.parent_run_id;
+    if v_parent is null then
+      return v_tasks;
     end if;
+    v_leased := private.lease_run(v_parent, p_lease);
+    if v_leased.tasks is null then
+      select s.id into v_id from public.mira_workflow_state s
+        where s.parent_run_id = v_parent and s.lease_epoch = 0 and s.due_at <= now()
+        order by s.parent_seq, s.parent_item limit 1 for update skip locked;
+      v_leased := private.lease_run(v_id, p_lease);
+      if v_leased.tasks is null then
+        return v_tasks;
+      end if;
+    end if;
+    v_tasks := v_tasks || v_leased.tasks;
+    r := v_leased.r;
+  end loop;
+  if r.status in ('completed', 'failed', 'cancelled') then
     return v_tasks;
   end if;
   if not r.cursor @? '$.o.* ? (@.k == "map" || @.k == "child")' then
@@ -192,6 +223,19 @@ end $$;
 comment on function private.claim_lapsed(int, uuid, interval, int) is
   'Claims runs whose lease lapsed, the longest abandoned first: their tasks, and how many runs.';
 
+-- A run and the unfinished runs below it.
+create function private.run_tree(p_run_id uuid) returns setof public.mira_workflow_state
+language sql stable set search_path = '' as $$
+  with recursive tree as (
+    select s.* from public.mira_workflow_state s where s.id = p_run_id
+    union all
+    select s.* from tree t join public.mira_workflow_state s on s.parent_run_id = t.id
+    where s.status not in ('completed', 'failed', 'cancelled')
+  )
+  select * from tree
+$$;
+comment on function private.run_tree(uuid) is 'A run and every unfinished run below it, the nearer first.';
+
 -- Claim due runs and open items, fairly: users take turns. The walk starts at a random user and
 -- skips from user to user through the index, so its cost does not grow with the backlog.
 create function private.claim_tasks(p_limit int, p_lease_ms int, p_item_batch int, p_user_id uuid, p_run_id uuid)
@@ -217,8 +261,12 @@ declare
 begin
   p_limit := least(greatest(p_limit, 1), 1000);
   if p_run_id is not null then
-    v_tasks := private.claim_run(p_run_id, v_lease, p_item_batch);
-    v_claimed := jsonb_array_length(v_tasks);
+    -- a run that waits for those below it is at work where they are
+    foreach v_run in array array(select t.id from private.run_tree(p_run_id) t where t.due_at <= now() limit p_limit) loop
+      v_tasks := v_tasks || private.claim_run(v_run, v_lease, p_item_batch);
+      v_claimed := jsonb_array_length(v_tasks);
+      exit when v_claimed >= p_limit;
+    end loop;
   else
     -- half of the capacity goes to what was begun before anything new is
     v_lapsed := private.claim_lapsed((p_limit + 1) / 2, p_user_id, v_lease, p_item_batch);
@@ -286,14 +334,18 @@ begin
       end if;
     end loop;
   end if;
+  if p_run_id is not null and v_tasks = '[]' then
+    return jsonb_build_object('tasks', v_tasks, 'rests', not exists (select from private.run_tree(p_run_id) t
+      where t.due_at is not null or exists (select from private.run_items i where i.run_id = t.id and i.is_open)));
+  end if;
   return jsonb_build_object('tasks', v_tasks);
 end $$;
 comment on function private.claim_tasks(int, int, int, uuid, uuid) is
-  'Tasks of up to p_limit due or abandoned runs, users taking turns, and item batches of fan-outs under way.';
+  'Tasks of up to p_limit due or abandoned runs, users taking turns, and item batches of fan-outs under way. Of one run, when there are none: rests = nobody is at work on it or below it, and nothing comes by time.';
 
 -- Nobody calls these but the server.
 select private.close_functions('{
-  may_run,claim_run,tasks_around,reply,lease,claim_straight,claim_lapsed,claim_tasks}');
+  may_run,lease_run,claim_run,tasks_around,reply,lease,claim_straight,claim_lapsed,run_tree,claim_tasks}');
 grant execute on function
   private.claim_tasks(int, int, int, uuid, uuid), private.lease(int)
   to service_role;

@@ -1,6 +1,6 @@
 begin;
 \ir setup.psql
-select plan(29);
+select plan(30);
 
 insert into run select 'fan', (x ->> 'run_id')::uuid, x from pg_temp.start(pg_temp.graph(
   '{"start":["start"],"a":["tool",{"tool":"echo"}],"b":["tool",{"tool":"echo"}],"c":["tool",{"tool":"echo"}],"j":["tool",{"tool":"echo"}],"end":["end"]}',
@@ -79,6 +79,9 @@ select is(private.reduce('{"k":[{"id":1,"t":"x"},{"t":"y"}]}', 'k', 'messages', 
   '{"k":[{"id":1,"t":"z"},{"t":"y"},{"t":"w"}]}', 'messages replaces by id and appends the rest');
 select is(pg_temp.done((x ->> 'run_id')::uuid, 1, '{"a":1,"n":2}') -> 'output', '{"n": 5, "a": 1}', 'an output may be spread over the state, each key by its reducer')
   from pg_temp.start(pg_temp.graph('{"start":["start"],"a":["tool",{"tool":"echo","output_key":"."}],"end":["end"]}', 'start>a a>end', '{"reducers":{"n":"add"}}'), '{"n":3}') x;
+
+select is(pg_temp.start(pg_temp.graph('{"start":["start"],"r":["router",{"conditions":[{"label":"late","when":"$.due.datetime() < \"2026-06-01\".datetime()"}],"default":"early"}],"late":["end",{"output":"$.due"}],"early":["end"]}',
+  'start>r r>late:late r>early:early'), '{"due":"2026-05-31T23:00:00+02:00"}') -> 'output', '"2026-05-31T23:00:00+02:00"', 'a router compares times with a zone');
 
 select * from finish();
 rollback;

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { chain, llm } from "./graphs.ts";
+import { chain, llm, stored } from "./graphs.ts";
 import { ada, fresh, type Json, model, run, stack } from "./model_stack.ts";
 
 Deno.test("a run stops before it spends more than its budget", async () => {
@@ -131,26 +131,14 @@ Deno.test("many runs of one user, each with a worker of its own, share the user'
 Deno.test("children of a run spend from its budget, and need none when it has none", async () => {
   fresh();
   chatty(6);
-  const { data: workflow } = await ada.client.from("mira_workflows")
-    .insert({ name: "talker", user_id: ada.id }).select().single();
-  const node = (type: string, name: string, config = {}) => (
-    { workflow_id: workflow.id, type, name, config }
+  const workflow_id = await stored(
+    ada,
+    chain(llm("talk", { prompt: "word ".repeat(20), max_tokens: 60 })),
   );
-  const { data: nodes } = await ada.client.from("mira_workflow_nodes").insert([
-    node("start", "begin"),
-    node("llm", "talk", { prompt: "word ".repeat(20), max_tokens: 60 }),
-    node("end", "done"),
-  ]).select();
-  const id = (name: string) => nodes!.find((one: Json) => one.name === name).id;
-  await ada.client.from("mira_workflow_edges").insert([
-    { workflow_id: workflow.id, source_node_id: id("begin"), target_node_id: id("talk") },
-    { workflow_id: workflow.id, source_node_id: id("talk"), target_node_id: id("done") },
-  ]);
-  await ada.client.from("mira_workflows").update({ is_active: true }).eq("id", workflow.id);
   const child = (name: string) => ({
     type: "subworkflow",
     name,
-    config: { workflow_id: workflow.id },
+    config: { workflow_id },
   });
   const names = ["a", "b", "c"];
   const wide = {

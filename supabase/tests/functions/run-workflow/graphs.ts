@@ -1,5 +1,7 @@
 /** Small graphs for the tests of run-workflow. */
 
+import type { TestUser } from "../../support/stack.ts";
+
 interface Node {
   type: string;
   name: string;
@@ -14,6 +16,24 @@ export function chain(...nodes: Node[]) {
     nodes: all,
     edges: all.slice(1).map((node, i) => ({ source: all[i]!.name, target: node.name })),
   };
+}
+
+/** Stores a graph as somebody's active workflow and answers with its id. */
+export async function stored(owner: TestUser, graph: ReturnType<typeof chain>): Promise<string> {
+  const { data: workflow } = await owner.client.from("mira_workflows")
+    .insert({ name: graph.name, user_id: owner.id }).select().single().throwOnError();
+  const { data: nodes } = await owner.client.from("mira_workflow_nodes").insert(
+    graph.nodes.map((node) => ({ config: {}, ...node, workflow_id: workflow.id })),
+  ).select().throwOnError();
+  const id = (name: string) => nodes.find((node: { name: string }) => node.name === name).id;
+  await owner.client.from("mira_workflow_edges").insert(graph.edges.map((edge) => ({
+    workflow_id: workflow.id,
+    source_node_id: id(edge.source),
+    target_node_id: id(edge.target),
+  }))).throwOnError();
+  await owner.client.from("mira_workflows").update({ is_active: true }).eq("id", workflow.id)
+    .throwOnError();
+  return workflow.id;
 }
 
 /** A tool node. */

@@ -1,7 +1,7 @@
 /** What a run does: its steps, its trace, its children, its forks. */
 
 import assert from "node:assert/strict";
-import { asks, chain, payment, readEvents, routed, tool } from "./graphs.ts";
+import { asks, chain, payment, readEvents, routed, stored, tool } from "./graphs.ts";
 import { ada, call, eve, type Json, stack } from "./run_stack.ts";
 
 Deno.test("a run goes from start to end, takes the edge its state asks for, and leaves its trace", async () => {
@@ -126,32 +126,50 @@ Deno.test("every step is streamed as it happens and can be followed again from a
 });
 
 Deno.test("a subworkflow runs as a child and hands its output up", async () => {
-  const { data: workflow } = await ada.client.from("mira_workflows")
-    .insert({ name: "child", user_id: ada.id }).select().single();
-  const { data: nodes } = await ada.client.from("mira_workflow_nodes").insert([
-    { workflow_id: workflow.id, type: "start", name: "begin", config: {} },
-    {
-      workflow_id: workflow.id,
-      type: "tool",
-      name: "twice",
-      config: { tool: "compose", arguments: { both: ["{{n}}", "{{n}}"] } },
-    },
-    { workflow_id: workflow.id, type: "end", name: "done", config: { output: "$.twice.both" } },
-  ]).select();
-  const id = (name: string) => nodes!.find((one: Json) => one.name === name).id;
-  await ada.client.from("mira_workflow_edges").insert([
-    { workflow_id: workflow.id, source_node_id: id("begin"), target_node_id: id("twice") },
-    { workflow_id: workflow.id, source_node_id: id("twice"), target_node_id: id("done") },
-  ]);
-  await ada.client.from("mira_workflows").update({ is_active: true }).eq("id", workflow.id);
+  const child = chain(tool("twice", "compose", { both: ["{{n}}", "{{n}}"] }));
+  child.nodes.at(-1)!.config = { output: "$.twice.both" };
+  const workflow_id = await stored(ada, child);
   const parent = chain({
     type: "subworkflow",
     name: "child",
-    config: { workflow_id: workflow.id, input: { n: "$.number" } },
+    config: { workflow_id, input: { n: "$.number" } },
   });
   const { body } = await call("", { workflow: parent, input: { number: 4 } });
   assert.equal(body.status, "completed", JSON.stringify(body.error));
   assert.deepEqual(body.state.child, [4, 4]);
+});
+
+Deno.test("a run whose subworkflow asks a person answers at once, and goes on when they have", async () => {
+  const workflow_id = await stored(ada, chain(asks));
+  const parent = chain({ type: "subworkflow", name: "child", config: { workflow_id } });
+  const began = performance.now();
+  const { body } = await call("", { workflow: parent, input: payment });
+  assert.ok(performance.now() - began < 20_000, "it waited for its whole time");
+  assert.deepEqual([body.status, body.waiting[0].kind], ["running", "child"]);
+  await call(`/${body.waiting[0].child_run_id}/resume`, { value: "yes" });
+  assert.equal((await call(`/${body.run_id}`)).body.status, "completed");
+});
+
+Deno.test("a map over a subworkflow does all its elements in the request that starts it", async () => {
+  const workflow_id = await stored(
+    ada,
+    chain(tool("twice", "compose", { both: ["{{n}}", "{{n}}"] })),
+  );
+  const parent = chain({
+    type: "map",
+    name: "all",
+    config: {
+      items: "$.people[*].age",
+      each: { type: "subworkflow", config: { workflow_id, input: { n: "$.item" } } },
+    },
+  });
+  const people = Array.from({ length: 23 }, (_, age) => ({ age }));
+  const { body } = await call("", { workflow: parent, input: { people } });
+  assert.equal(body.status, "completed", JSON.stringify(body.error));
+  assert.deepEqual(
+    body.state.all.map((one: Json) => one.twice.both),
+    people.map(({ age }) => [age, age]),
+  );
 });
 
 Deno.test("a fork does a step again, with the state it had or another, and leaves the first run alone", async () => {

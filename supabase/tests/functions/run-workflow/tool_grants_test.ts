@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { startLlmServer } from "../../support/llm_server.ts";
 import { startStack } from "../../support/stack.ts";
-import { chain, llm, readEvents, tool } from "./graphs.ts";
+import { chain, llm, readEvents, stored, tool } from "./graphs.ts";
 
 // deno-lint-ignore no-explicit-any
 type Json = any;
@@ -178,23 +178,8 @@ Deno.test("a model is offered what is granted, and a person is asked about the r
 });
 
 Deno.test("children, forks and second tries have the grant of their run", async () => {
-  const { data: child } = await ada.client.from("mira_workflows")
-    .insert({ name: "child", user_id: ada.id }).select().single();
-  const node = (type: string, name: string, config = {}) => (
-    { workflow_id: child.id, type, name, config }
-  );
-  const { data: nodes } = await ada.client.from("mira_workflow_nodes").insert([
-    node("start", "begin"),
-    node("tool", "open", { tool: "emit_action", arguments: { action: "inside" } }),
-    node("end", "done"),
-  ]).select();
-  const id = (name: string) => nodes!.find((one: Json) => one.name === name).id;
-  await ada.client.from("mira_workflow_edges").insert([
-    { workflow_id: child.id, source_node_id: id("begin"), target_node_id: id("open") },
-    { workflow_id: child.id, source_node_id: id("open"), target_node_id: id("done") },
-  ]);
-  await ada.client.from("mira_workflows").update({ is_active: true }).eq("id", child.id);
-  const parent = chain({ type: "subworkflow", name: "sub", config: { workflow_id: child.id } });
+  const workflow_id = await stored(ada, chain(tool("open", "emit_action", { action: "inside" })));
+  const parent = chain({ type: "subworkflow", name: "sub", config: { workflow_id } });
   assert.equal((await run(parent)).status, "completed");
   const strict = await run(parent, {});
   assert.deepEqual([strict.status, strict.error.code], ["failed", "child_failed"]);
