@@ -2663,6 +2663,7 @@ export type Database = {
       };
       "mira_fork_run": {
         Args: {
+          "p_idempotency_key"?: string;
           "p_lease_ms"?: number;
           "p_run_id": string;
           "p_seq": number;
@@ -2842,6 +2843,7 @@ export type Database = {
         Args: {
           "p_boxed"?: boolean;
           "p_lease_ms"?: number;
+          "p_request_id"?: string;
           "p_run_id": string;
           "p_seq"?: number;
           "p_user_id": string;

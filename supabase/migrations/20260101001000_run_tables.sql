@@ -138,7 +138,8 @@ create table private.run_signals (
   primary key (run_id, name, dedup_id)
 );
 create index run_signals_unread_idx on private.run_signals (run_id, name, sent_at) where consumed_seq is null;
-comment on table private.run_signals is 'The mailbox of a run: a signal may come before, during or after its wait, and twice.';
+comment on table private.run_signals is
+  'The mailbox of a run: a signal may come before, during or after its wait, and twice. Answers leave the ids of their requests here.';
 
 create table private.user_limits (
   user_id uuid primary key references auth.users (id) on delete cascade,

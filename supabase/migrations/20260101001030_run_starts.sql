@@ -126,7 +126,7 @@ begin
   if v_user is null or v_user <> p_user_id then
     return null;
   end if;
-  if v_required <> '{}' and exists (select from jsonb_array_elements(p_inputs) i where not i ?& v_required) then
+  if v_required <> '{}' and exists (select from jsonb_array_elements(p_inputs) i where jsonb_typeof(i) <> 'object' or not i ?& v_required) then
     return null;
   end if;
   perform pg_advisory_xact_lock_shared(hashtextextended('mira:limits:' || v_user::text, 0));
@@ -194,7 +194,8 @@ begin
       detail = 'Name a workflow_id, or send a workflow (the service then names the user, too).';
   end if;
   if v.required <> '{}' then
-    select k into v_missing from unnest(v.required) k where not coalesce(p_input ? k, false) limit 1;
+    -- a text that is the name, or a list that holds it, is no object that has it
+    select k into v_missing from unnest(v.required) k where jsonb_typeof(p_input) is distinct from 'object' or not p_input ? k limit 1;
     if v_missing is not null then
       raise exception using errcode = 'PT422', message = 'input_invalid', detail = format('The input lacks "%s".', v_missing);
     end if;

@@ -34,7 +34,10 @@ begin
 end $$;
 comment on function private.continue_run(uuid, int, jsonb) is 'The reply after something outside moved a run; with a lease the caller takes it on.';
 
-create function private.resume_run(p_user_id uuid, p_run_id uuid, p_value jsonb, p_seq int, p_lease_ms int) returns jsonb
+-- An answer leaves the id of its request in the mailbox, under a name that no signal has: the same request
+-- again finds it and does not answer the next question.
+create function private.resume_run(p_user_id uuid, p_run_id uuid, p_value jsonb, p_seq int, p_lease_ms int, p_request_id text)
+returns jsonb
 language plpgsql security definer set search_path = '' as $$
 declare
   r public.mira_workflow_state := private.lock_run(p_user_id, p_run_id);
@@ -43,6 +46,9 @@ declare
   v_entry jsonb;
   v_old text := r.status;
 begin
+  if exists (select from private.run_signals a where a.run_id = r.id and a.name = ' answer' and a.dedup_id = p_request_id) then
+    return private.continue_run(r.id, p_lease_ms);
+  end if;
   v_open := array(select key::int from jsonb_each(r.cursor -> 'o')
     where value ->> 'k' = 'human' and (p_seq is null or key::int = p_seq) order by 1);
   if r.status in ('completed', 'failed', 'cancelled') or cardinality(v_open) = 0 then
@@ -66,14 +72,17 @@ begin
     r := private.complete_step(r, n, v_open[1], jsonb_build_object('output', coalesce(p_value, 'null')));
     perform private.write_log(r.user_id, r.id, 'planner', n.node ->> 'name', 'info', 'Answered.', jsonb_build_object('seq', v_open[1]));
   end if;
+  if p_request_id is not null then
+    insert into private.run_signals (run_id, name, dedup_id, consumed_seq) values (r.id, ' answer', p_request_id, v_open[1]);
+  end if;
   if r.status <> 'failed' then
     r := private.move(r);
   end if;
   r := private.save(r, v_old);
   return private.continue_run(r.id, p_lease_ms);
 end $$;
-comment on function private.resume_run(uuid, uuid, jsonb, int, int) is
-  'Answers a human step, or a step that asks whether it may call a tool. Errors: PT404 run_not_found, PT409 run_not_waiting, PT409 ambiguous_step, PT422 answer_invalid.';
+comment on function private.resume_run(uuid, uuid, jsonb, int, int, text) is
+  'Answers a human step, or a step that asks whether it may call a tool, once per request id. Errors: PT404 run_not_found, PT409 run_not_waiting, PT409 ambiguous_step, PT422 answer_invalid.';
 
 create function private.signal_run(p_user_id uuid, p_run_id uuid, p_name text, p_payload jsonb, p_dedup_id text, p_lease_ms int)
 returns jsonb
@@ -181,7 +190,8 @@ comment on function private.led_to(private.version_nodes, text, json, jsonb) is
 
 -- The run as it stood before a step, as a new run that does this step again: its history up to there is
 -- replayed, since the checkpoint holds only what is now.
-create function private.fork_run(p_user_id uuid, p_run_id uuid, p_seq int, p_state jsonb, p_lease_ms int) returns jsonb
+create function private.fork_run(p_user_id uuid, p_run_id uuid, p_seq int, p_state jsonb, p_lease_ms int, p_idempotency_key text)
+returns jsonb
 language plpgsql security definer set search_path = '' as $$
 declare
   o public.mira_workflow_state;
@@ -202,6 +212,14 @@ begin
   select * into o from public.mira_workflow_state where id = p_run_id and (p_user_id is null or user_id = p_user_id);
   if not found then
     raise exception using errcode = 'PT404', message = 'run_not_found', detail = 'There is no such run of yours.';
+  end if;
+  if p_idempotency_key is not null then
+    -- two at once: the second waits for the first and finds what it made
+    perform pg_advisory_xact_lock(hashtextextended('mira:fork:' || p_idempotency_key, 0));
+    select * into r from public.mira_workflow_state where user_id = o.user_id and idempotency_key = p_idempotency_key;
+    if found then
+      return private.continue_run(r.id, p_lease_ms, '{"created": false}');
+    end if;
   end if;
   o.cursor := private.cursor_of(o);
   -- the moment: just before the step was recorded, or now if it is still open
@@ -265,6 +283,7 @@ begin
     into v_queue, v_joins, v_pending;
   r := private.new_run(v, o.user_id, o.input, jsonb_build_object('priority', o.priority,
     'forked_from', jsonb_build_object('run_id', o.id, 'seq', p_seq)));
+  r.idempotency_key := p_idempotency_key;
   r.thread_id := o.thread_id;
   r.max_steps := o.max_steps;
   r.max_tokens := o.max_tokens;
@@ -289,13 +308,13 @@ begin
   r := private.save(r, 'pending');
   return private.continue_run(r.id, p_lease_ms, jsonb_build_object('created', true, 'forked_from', o.id));
 end $$;
-comment on function private.fork_run(uuid, uuid, int, jsonb, int) is
-  'A new run with the history, state and open steps another had just before a step. Errors: PT404 run_not_found, PT404 step_not_found, PT422 state_invalid.';
+comment on function private.fork_run(uuid, uuid, int, jsonb, int, text) is
+  'A new run with the history, state and open steps another had just before a step, or the one the same idempotency key made. Errors: PT404 run_not_found, PT404 step_not_found, PT422 state_invalid.';
 
 -- Nobody calls these but the server.
 select private.close_functions('{
   lock_run,continue_run,resume_run,signal_run,cancel_run,led_to,fork_run}');
 grant execute on function
-  private.resume_run(uuid, uuid, jsonb, int, int), private.signal_run(uuid, uuid, text, jsonb, text, int),
-  private.cancel_run(uuid, uuid, text), private.fork_run(uuid, uuid, int, jsonb, int)
+  private.resume_run(uuid, uuid, jsonb, int, int, text), private.signal_run(uuid, uuid, text, jsonb, text, int),
+  private.cancel_run(uuid, uuid, text), private.fork_run(uuid, uuid, int, jsonb, int, text)
   to service_role;

@@ -83,11 +83,11 @@ begin
   return private.release_runs(p_leases);
 end $$;
 create function public.mira_resume_run(p_user_id uuid, p_run_id uuid, p_value jsonb, p_seq int default null,
-  p_lease_ms int default 0, p_boxed boolean default false) returns jsonb
+  p_lease_ms int default 0, p_boxed boolean default false, p_request_id text default null) returns jsonb
 language plpgsql set search_path = '' as $$
 begin
   return private.resume_run(p_user_id, p_run_id, case when p_boxed then p_value -> 'value' else p_value end,
-    p_seq, p_lease_ms);
+    p_seq, p_lease_ms, p_request_id);
 end $$;
 create function public.mira_signal_run(p_user_id uuid, p_run_id uuid, p_name text, p_payload jsonb default null,
   p_dedup_id text default null, p_lease_ms int default 0, p_boxed boolean default false) returns jsonb
@@ -102,10 +102,10 @@ begin
   return private.cancel_run(p_user_id, p_run_id, p_reason);
 end $$;
 create function public.mira_fork_run(p_user_id uuid, p_run_id uuid, p_seq int, p_state jsonb default null,
-  p_lease_ms int default 0) returns jsonb
+  p_lease_ms int default 0, p_idempotency_key text default null) returns jsonb
 language plpgsql set search_path = '' as $$
 begin
-  return private.fork_run(p_user_id, p_run_id, p_seq, p_state, p_lease_ms);
+  return private.fork_run(p_user_id, p_run_id, p_seq, p_state, p_lease_ms, p_idempotency_key);
 end $$;
 create function public.mira_read_run(p_user_id uuid, p_run_id uuid) returns jsonb
 language plpgsql stable set search_path = '' as $$
@@ -151,10 +151,10 @@ comment on function public.mira_advance_items(uuid, int, jsonb, int, int, boolea
 comment on function public.mira_advance_batch(jsonb, int) is 'mira_advance for many runs in one call; replies in the same order.';
 comment on function public.mira_renew_leases(jsonb, int) is 'Keeps leases of long steps alive; says which runs are lost.';
 comment on function public.mira_release_runs(jsonb) is 'Gives leased work back at once.';
-comment on function public.mira_resume_run(uuid, uuid, jsonb, int, int, boolean) is 'Answers a step that waits for a person.';
+comment on function public.mira_resume_run(uuid, uuid, jsonb, int, int, boolean, text) is 'Answers a step that waits for a person, once per request id.';
 comment on function public.mira_signal_run(uuid, uuid, text, jsonb, text, int, boolean) is 'Sends a run a named signal, once per dedup id.';
 comment on function public.mira_cancel_run(uuid, uuid, text) is 'Cancels a run and its children.';
-comment on function public.mira_fork_run(uuid, uuid, int, jsonb, int) is 'A new run from just before a step, with the same or an edited state.';
+comment on function public.mira_fork_run(uuid, uuid, int, jsonb, int, text) is 'A new run from just before a step, with the same or an edited state; one per idempotency key.';
 comment on function public.mira_read_run(uuid, uuid) is 'A run: status, state, steps, spend, what it waits for.';
 comment on function public.mira_run_events(uuid, uuid, int, int) is 'A run''s events after a number, for following it.';
 comment on function public.mira_read_graph(uuid, uuid, uuid) is 'A graph for drawing; with a run, the path it took.';
@@ -172,9 +172,9 @@ grant execute on function
   public.mira_start_runs(uuid, uuid, jsonb, int), public.mira_claim_tasks(int, int, int, uuid, uuid), public.mira_advance(uuid, int, int, jsonb, int),
   public.mira_advance_items(uuid, int, jsonb, int, int, boolean), public.mira_advance_batch(jsonb, int),
   public.mira_renew_leases(jsonb, int), public.mira_release_runs(jsonb),
-  public.mira_resume_run(uuid, uuid, jsonb, int, int, boolean),
+  public.mira_resume_run(uuid, uuid, jsonb, int, int, boolean, text),
   public.mira_signal_run(uuid, uuid, text, jsonb, text, int, boolean), public.mira_cancel_run(uuid, uuid, text),
-  public.mira_fork_run(uuid, uuid, int, jsonb, int), public.mira_read_run(uuid, uuid),
+  public.mira_fork_run(uuid, uuid, int, jsonb, int, text), public.mira_read_run(uuid, uuid),
   public.mira_run_events(uuid, uuid, int, int), public.mira_read_graph(uuid, uuid, uuid),
   public.mira_validate_workflow(uuid, uuid, jsonb), public.mira_activate_workflow(uuid, uuid),
   public.mira_redrive_runs(uuid, uuid[])

@@ -115,6 +115,7 @@ app.post("/:run_id{[0-9a-fA-F-]{36}}/resume", people, steering, idempotent(showR
     p_boxed: true,
     p_seq: seq ?? null,
     p_lease_ms: LEASE_MS,
+    p_request_id: c.var.effectId ?? null,
   });
   return await answerRun(c, reply, input.wait_ms);
 });
@@ -163,6 +164,7 @@ app.post(
       p_seq: stepNumber(input.step_id, runId),
       p_state: input.state ?? null,
       p_lease_ms: LEASE_MS,
+      p_idempotency_key: c.var.effectId ?? null,
     });
     return await answerRun(c, reply, input.wait_ms);
   },

@@ -142,16 +142,48 @@ Deno.test("what was done under an Idempotency-Key is not done again because its 
   assert.notEqual(fork, done.body.run_id);
 });
 
-Deno.test("the same signal under the same Idempotency-Key counts once, its own dedup_id or none", async () => {
-  const { body } = await call("", { workflow: chain(asks), input: payment });
-  const headers = { "idempotency-key": crypto.randomUUID() };
-  await call(`/${body.run_id}/signal`, { name: "go" }, { headers });
-  // as after a crash: the effect is there, its answer was not stored
-  await stack.sql("delete from private.idempotency_keys where key = $1", [
-    headers["idempotency-key"],
-  ]);
-  const repeat = await call(`/${body.run_id}/signal`, { name: "go" }, { headers });
-  assert.deepEqual([repeat.status, repeat.body.duplicate], [200, true]);
+Deno.test("what was done under an Idempotency-Key is not done again though its answer was lost in a crash", async () => {
+  const twice = async (path: string, json: unknown) => {
+    const headers = { "idempotency-key": crypto.randomUUID() };
+    const first = await call(path, json, { headers });
+    // the effect is there, and the server died before its answer was stored
+    await stack.sql("delete from private.idempotency_keys where key = $1", [
+      headers["idempotency-key"],
+    ]);
+    const repeat = await call(path, json, { headers });
+    assert.deepEqual([first.status, repeat.status], [200, 200], JSON.stringify(repeat.body));
+    return [first.body, repeat.body];
+  };
+  const start = async () => {
+    const again = { ...asks, name: "again" };
+    return (await call("", { workflow: chain(asks, again), input: payment })).body.run_id;
+  };
+  const [signal, duplicate] = await twice(`/${await start()}/signal`, { name: "go" });
+  assert.deepEqual([signal.duplicate, duplicate.duplicate], [false, true]);
+
+  const answers = await twice(`/${await start()}/resume`, { value: "yes" });
+  for (const run of answers) {
+    assert.deepEqual([run.status, run.waiting[0].node, run.state.approve], [
+      "waiting",
+      "again",
+      "yes",
+    ]);
+  }
+
+  const [fork, same] = await twice(`/${await start()}/fork`, { step_id: 1 });
+  assert.equal(fork.run_id, same.run_id);
+});
+
+Deno.test("an input that must have a key is an object that has it", async () => {
+  const workflow = {
+    ...chain(tool("x", "compose", { n: "{{n}}" })),
+    input_schema: { type: "object", required: ["n"] },
+  };
+  for (const input of ["n", ["n"], 5, null, { m: 1 }]) {
+    const { status, body } = await call("", { workflow, input });
+    assert.deepEqual([status, body.code], [422, "input_invalid"], JSON.stringify(input));
+  }
+  assert.equal((await call("", { workflow, input: { n: 1 } })).body.status, "completed");
 });
 
 Deno.test("a step of another run, or one that no run can have, is none of this one", async () => {
