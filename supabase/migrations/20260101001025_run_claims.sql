@@ -224,12 +224,12 @@ comment on function private.claim_lapsed(int, uuid, interval, int) is
   'Claims runs whose lease lapsed, the longest abandoned first: their tasks, and how many runs.';
 
 -- A run and the unfinished runs below it.
-create function private.run_tree(p_run_id uuid) returns setof public.mira_workflow_state
+create function private.run_tree(p_run_id uuid) returns table (id uuid, due_at timestamptz)
 language sql stable set search_path = '' as $$
   with recursive tree as (
-    select s.* from public.mira_workflow_state s where s.id = p_run_id
+    select s.id, s.due_at from public.mira_workflow_state s where s.id = p_run_id
     union all
-    select s.* from tree t join public.mira_workflow_state s on s.parent_run_id = t.id
+    select s.id, s.due_at from tree t join public.mira_workflow_state s on s.parent_run_id = t.id
     where s.status not in ('completed', 'failed', 'cancelled')
   )
   select * from tree
