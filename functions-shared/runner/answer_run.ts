@@ -5,12 +5,13 @@
  */
 import { rpc } from "../db/rpc.ts";
 import { optionalEnv } from "../env.ts";
+import { keepAlive } from "../http/afterwards.ts";
 import type { MiraContext } from "../http/app.ts";
 import { eventStream } from "../http/sse.ts";
 import { openSecret } from "../vault/open_secret.ts";
 import { driveRun } from "./drive_run.ts";
 import type { Reply } from "./engine.ts";
-import { goOnLater, keepAlive } from "./go_on_later.ts";
+import { goOnLater } from "./go_on_later.ts";
 import { Happenings, runEvents } from "./run_events.ts";
 import { type ReadRun, shown } from "./show_run.ts";
 import type { RunnerHost } from "./tools/tool.ts";

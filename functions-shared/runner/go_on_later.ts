@@ -1,17 +1,11 @@
 /**
- * Life after the answer.
+ * Work that is left for a request of its own.
  *
  * @module
  */
-import type { RunnerHost } from "./tools/tool.ts";
+import { keepAlive } from "../http/afterwards.ts";
 import { secretKey } from "./secret_key.ts";
-
-declare const EdgeRuntime: { waitUntil(promise: Promise<unknown>): void } | undefined;
-
-/** Keeps the worker alive for `promise` where the platform allows; elsewhere it just runs. */
-export function keepAlive(promise: Promise<unknown>): void {
-  if (typeof EdgeRuntime !== "undefined") EdgeRuntime.waitUntil(promise);
-}
+import type { RunnerHost } from "./tools/tool.ts";
 
 /**
  * Asks for another `POST /work`, so that what was left due does not wait for cron. A request of its

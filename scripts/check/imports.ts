@@ -2,8 +2,8 @@
  * The arrows of the house: who may import whom, and in a form the CLI's import walk can follow.
  *
  * - functions import functions-shared, never each other; nothing there imports scripts
+ * - a room of functions-shared imports the rooms of its list, and no other
  * - contracts, behaviour, patterns, workflow and observe are pure: no Deno, no database, no network
- * - client imports only contracts
  * - imports are static, relative with .ts or bare names of deno.json; a lazy import is a literal
  * - no comment or string reads like an import (the walk is a regular expression)
  */
@@ -11,6 +11,26 @@
 const ROOT = new URL("../../", import.meta.url).pathname;
 const PURE = ["contracts", "behaviour", "patterns", "workflow", "observe"];
 const PURE_PACKAGES = ["zod"];
+const KIT = ["db", "http", "observe"];
+/** Room of functions-shared → the rooms it may import; its README says the same. */
+const MAY_IMPORT: Record<string, string[]> = {
+  contracts: ["observe"],
+  behaviour: [],
+  patterns: ["behaviour"],
+  workflow: [],
+  observe: [],
+  client: ["contracts"],
+  http: ["auth", "db", "observe"],
+  auth: ["http", "db"],
+  db: ["http"],
+  ai: ["workflow", "http"],
+  ingest: ["contracts", "http", "observe"],
+  learning: ["behaviour", "contracts", ...KIT],
+  recall: ["patterns", "ai", "contracts", ...KIT],
+  vault: ["contracts", ...KIT],
+  record: ["contracts", ...KIT],
+  runner: ["workflow", "ai", "recall", "vault", "contracts", ...KIT],
+};
 const SERVED = ["functions-shared", "supabase/functions"];
 
 const { imports } = JSON.parse(await Deno.readTextFile(`${ROOT}deno.json`)) as {
@@ -83,11 +103,12 @@ function judge(file: string, specifier: string): void {
     faults.push(`${file}: functions-shared may not import supabase (${target})`);
   }
   const targetRoom = /^functions-shared\/([^/]+)\//.exec(target)?.[1];
-  if (room === "client" && targetRoom !== "client" && targetRoom !== "contracts") {
-    faults.push(`${file}: client imports only contracts, not ${target}`);
+  if (room === undefined || room === targetRoom) return;
+  if (targetRoom === undefined && (PURE.includes(room) || room === "client")) {
+    faults.push(`${file}: ${room} may not import ${target}`);
   }
-  if (room !== undefined && PURE.includes(room) && !PURE.includes(targetRoom ?? "")) {
-    faults.push(`${file}: ${room} is pure and may not import ${target}`);
+  if (targetRoom !== undefined && !MAY_IMPORT[room]?.includes(targetRoom)) {
+    faults.push(`${file}: ${room} may import ${MAY_IMPORT[room]?.join(", ")}, not ${targetRoom}`);
   }
 }
 

@@ -1,6 +1,7 @@
 /** The environment of the functions, named as on the platform. */
 
 import { parseEnv } from "node:util";
+import { LOCAL_MODEL } from "./embedder.ts";
 import type { Keys } from "./keys.ts";
 import type { Tokens } from "./tokens.ts";
 
@@ -25,7 +26,7 @@ export async function functionEnv(stack: {
     // an exported service wins over the encoder of the stack, as it does for models
     ...(Deno.env.get("MIRA_EMBEDDINGS_URL")
       ? {}
-      : { MIRA_EMBEDDINGS_URL: `${url}/embeddings/v1`, MIRA_EMBEDDINGS_MODEL: "use-lite-512" }),
+      : { MIRA_EMBEDDINGS_URL: `${url}/embeddings/v1`, MIRA_EMBEDDINGS_MODEL: LOCAL_MODEL }),
     ...await ownVariables(),
   };
 }

@@ -11,11 +11,11 @@ import {
   type RecordResponse,
 } from "../../../functions-shared/contracts/find_patterns.ts";
 import { rpc } from "../../../functions-shared/db/rpc.ts";
+import { afterwards } from "../../../functions-shared/http/afterwards.ts";
 import { miraFunction } from "../../../functions-shared/http/app.ts";
 import { idempotent } from "../../../functions-shared/http/idempotency.ts";
 import { readBody, uuidParam } from "../../../functions-shared/http/input.ts";
 import { limit } from "../../../functions-shared/http/rate_limit.ts";
-import { afterwards } from "../../../functions-shared/recall/afterwards.ts";
 import { embedRows } from "../../../functions-shared/recall/embed_rows.ts";
 import { findPatterns } from "../../../functions-shared/recall/find_patterns.ts";
 import { recordPattern } from "../../../functions-shared/recall/record_pattern.ts";
