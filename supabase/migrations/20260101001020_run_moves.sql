@@ -51,6 +51,15 @@ end $$;
 comment on function private.complete_step(public.mira_workflow_state, private.version_nodes, int, jsonb) is
   'Closes a step that succeeded: reduces, records, queues what follows.';
 
+create function private.backoff_ms(p_retry jsonb, p_attempt int) returns float8
+language sql volatile set search_path = '' as $$
+  select greatest(0, least(coalesce((p_retry ->> 'base_ms')::float8, 500)
+      * power(coalesce((p_retry ->> 'factor')::float8, 2), least(p_attempt - 1, 30)), coalesce((p_retry ->> 'max_ms')::float8, 60000))
+    * (1 + coalesce((p_retry ->> 'jitter')::float8, 0.2) * (2 * random() - 1)))
+$$;
+comment on function private.backoff_ms(jsonb, int) is
+  'How long to wait after the attempt of that number failed, by a node''s retry {base_ms, factor, max_ms, jitter}.';
+
 -- A step failed for good: its edge `p_label` (error, timeout) if it has one, else the run fails.
 create function private.fail_step(inout r public.mira_workflow_state, n private.version_nodes, p_seq int, p_outcome jsonb, p_label text default 'error')
 language plpgsql set search_path = '' as $$
@@ -268,4 +277,4 @@ comment on function private.wake(public.mira_workflow_state) is
 
 -- Nobody calls these but the server.
 select private.close_functions('{
-  enqueue,complete_step,fail_step,fail_child,move,wake}');
+  enqueue,complete_step,backoff_ms,fail_step,fail_child,move,wake}');

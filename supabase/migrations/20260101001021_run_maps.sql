@@ -138,9 +138,7 @@ begin
       error = x.error,
       is_open = x.again,
       due_at = case when not x.again then i.due_at else now() + make_interval(secs => greatest(
-          least(coalesce((v_retry ->> 'base_ms')::float8, 500) * power(coalesce((v_retry ->> 'factor')::float8, 2), least(x.attempt - 1, 30)),
-            coalesce((v_retry ->> 'max_ms')::float8, 60000)) * (0.8 + 0.4 * random()),
-          coalesce((x.error ->> 'retry_after_ms')::float8, 0)) / 1000) end
+          private.backoff_ms(v_retry, x.attempt), coalesce((x.error ->> 'retry_after_ms')::float8, 0)) / 1000) end
     from result x
     -- the keys are named once more, as a list: whatever the planner believes, no other item is looked at
     where i.run_id = p_run_id and i.seq = p_seq and i.idx = any (v_given) and i.idx = x.idx and i.attempt = x.attempt

@@ -68,7 +68,7 @@ language sql stable set search_path = '' as $$
       'confirm', o.value #> '{ask,confirm}',
       'signal', n.node #> '{config,signal}', 'until', o.value -> 'at',
       'child_run_id', case when o.value ->> 'k' = 'child' then (select c.id from public.mira_workflow_state c
-        where c.parent_run_id = r.id and c.parent_seq = o.key::int and c.parent_item is null) end,
+        where c.parent_run_id = r.id and c.parent_seq = o.key::int and c.parent_item is null order by c.created_at desc, c.id desc limit 1) end,
       'remaining', case when o.value ->> 'k' <> 'map' then null when n.node #>> '{config,each,type}' <> 'subworkflow'
         then private.items_left(r.id, o.key::int) else (select m.remaining from private.run_maps m
         where m.run_id = r.id and m.seq = o.key::int) end)) order by o.key::int)

@@ -113,6 +113,23 @@ end $$;
 comment on function private.save(public.mira_workflow_state, text, interval) is
   'Writes a run''s checkpoint, decides about its lease and when it is next due, and follows a changed status.';
 
+-- A sub-workflow that failed is begun anew as often as its node's retry says, by default never: its steps have
+-- had their own attempts.
+create function private.child_again(r public.mira_workflow_state, n private.version_nodes, p_seq int, p_item int, p_input jsonb,
+  p_retry jsonb, p_attempt int) returns boolean
+language plpgsql set search_path = '' as $$
+begin
+  if p_attempt >= coalesce((p_retry ->> 'max_attempts')::numeric, 1) then
+    return false;
+  end if;
+  perform private.create_child(r, n, p_seq, p_item, p_input, private.backoff_ms(p_retry, p_attempt));
+  return true;
+exception when sqlstate 'PT404' or sqlstate 'PT409' or sqlstate 'PT422' then
+  return false; -- the workflow is no longer to be had
+end $$;
+comment on function private.child_again(public.mira_workflow_state, private.version_nodes, int, int, jsonb, jsonb, int) is
+  'Makes the next run of a sub-workflow whose attempt of that number failed, if its retry allows one more.';
+
 -- A child ended: its parent's step (or item) ends with it.
 create function private.child_finished(c public.mira_workflow_state) returns void
 language plpgsql set search_path = '' as $$
@@ -120,13 +137,28 @@ declare
   r public.mira_workflow_state;
   n private.version_nodes;
   m private.run_maps;
+  v_item private.run_items;
+  v_entry jsonb;
+  v_attempt int;
   v_old text;
   v_ok boolean := c.status = 'completed';
   v_error jsonb := jsonb_build_object('code', 'child_failed', 'message',
     format('The sub-workflow %s: %s', c.status, c.error ->> 'message'), 'child_run_id', c.id);
 begin
   if c.parent_item is not null then
-    perform from public.mira_workflow_state where id = c.parent_run_id for update;
+    select * into r from public.mira_workflow_state where id = c.parent_run_id for update;
+    select * into m from private.run_maps where run_id = c.parent_run_id and seq = c.parent_seq;
+    if c.status = 'failed' and m.is_open then
+      select * into n from private.version_nodes where version_id = m.version_id and key = m.node;
+      update private.run_items set attempt = attempt + 1
+        where run_id = c.parent_run_id and seq = c.parent_seq and idx = c.parent_item and output is null and error is null returning * into v_item;
+      if found and private.child_again(r, n, c.parent_seq, c.parent_item, private.item_input(n, v_item, r),
+          coalesce(n.node #> '{config,each,config,retry}', n.node #> '{config,retry}'), v_item.attempt) then
+        update private.run_maps set tokens = tokens + c.tokens_used, cost_micros = cost_micros + c.cost_micros
+          where run_id = c.parent_run_id and seq = c.parent_seq;
+        return;
+      end if;
+    end if;
     update private.run_items i set output = case when v_ok then private.output_of(c) end, error = case when not v_ok then v_error end
       where i.run_id = c.parent_run_id and i.seq = c.parent_seq and i.idx = c.parent_item
         and i.output is null and i.error is null;
@@ -154,7 +186,18 @@ begin
   if v_ok then
     r := private.complete_step(r, n, c.parent_seq, jsonb_build_object('output', private.output_of(c)));
   else
-    r := private.fail_step(r, n, c.parent_seq, jsonb_build_object('error', v_error));
+    v_entry := r.cursor #> array['o', c.parent_seq::text];
+    v_attempt := coalesce((v_entry ->> 'a')::int, 1);
+    if c.status = 'failed' and private.child_again(r, n, c.parent_seq, null,
+        private.pick(coalesce(n.node #> '{config,input}', '"$"'), r.state_data, r.input), n.node #> '{config,retry}', v_attempt) then
+      r.cursor := jsonb_set(r.cursor, array['o', c.parent_seq::text], v_entry || jsonb_build_object('a', v_attempt + 1));
+      r := private.write_event(r, n.key, c.parent_seq, 'retry', v_entry, jsonb_build_object('error', v_error));
+      perform private.write_log(r.user_id, r.id, 'worker', n.node ->> 'name', 'warning',
+        private.clip_text(private.redact_text(format('%s will be tried again: %s', n.node ->> 'name', v_error ->> 'message')), 4096),
+        jsonb_build_object('seq', c.parent_seq, 'attempt', v_attempt, 'code', v_error -> 'code'));
+    else
+      r := private.fail_step(r, n, c.parent_seq, jsonb_build_object('error', v_error));
+    end if;
   end if;
   r := private.move(r);
   perform private.save(r, v_old);
@@ -164,4 +207,4 @@ comment on function private.child_finished(public.mira_workflow_state) is
 
 -- Nobody calls these but the server.
 select private.close_functions('{
-  follow_ledger,close_ledger,follow_status,straight_node,save,child_finished}');
+  follow_ledger,close_ledger,follow_status,straight_node,save,child_again,child_finished}');

@@ -241,7 +241,7 @@ comment on function private.start_run(uuid, uuid, jsonb, jsonb, uuid, text, json
   'Starts a run, or finds the one the same idempotency key started; with a lease the caller drives it at once.';
 
 create function private.create_child(p_parent public.mira_workflow_state, n private.version_nodes, p_seq int, p_item int,
-  p_input jsonb) returns void
+  p_input jsonb, p_delay_ms float8 default 0) returns void
 language plpgsql set search_path = '' as $$
 declare
   c public.mira_workflow_state;
@@ -252,10 +252,11 @@ begin
   c := private.new_run(private.current_version(
       (case when p_item is null then n.node #>> '{config,workflow_id}' else n.node #>> '{config,each,config,workflow_id}' end)::uuid,
       p_parent.user_id), p_parent.user_id, p_input,
-    jsonb_strip_nulls(jsonb_build_object('priority', p_parent.priority, 'parent_run_id', p_parent.id, 'grants', p_parent.cursor -> 'g', 'budget', jsonb_strip_nulls(jsonb_build_object(
+    jsonb_strip_nulls(jsonb_build_object('priority', p_parent.priority, 'delay_ms', p_delay_ms, 'parent_run_id', p_parent.id, 'grants', p_parent.cursor -> 'g', 'budget', jsonb_strip_nulls(jsonb_build_object(
       'tokens', case when p_parent.max_tokens is not null then greatest(p_parent.max_tokens - p_parent.tokens_used, 0) end,
       'cost_micros', case when p_parent.max_cost_micros is not null then greatest(p_parent.max_cost_micros - p_parent.cost_micros, 0) end)))));
-  c.deadline_at := least(c.deadline_at, p_parent.deadline_at);
+  c.deadline_at := least(c.deadline_at, p_parent.deadline_at, now() + make_interval(secs => (p_delay_ms + case when p_item is null then n.timeout_ms
+    else coalesce((n.node #>> '{config,each,config,timeout_ms}')::bigint, n.timeout_ms) end)::float8 / 1000));
   c.thread_id := p_parent.thread_id;
   c.parent_run_id := p_parent.id;
   c.parent_seq := p_seq;
@@ -263,8 +264,8 @@ begin
   c.depth := p_parent.depth + 1;
   perform private.insert_run(c);
 end $$;
-comment on function private.create_child(public.mira_workflow_state, private.version_nodes, int, int, jsonb) is
-  'A pending run of a sub-workflow, within what its parent may still spend. Errors as private.current_version, PT422 too_deep.';
+comment on function private.create_child(public.mira_workflow_state, private.version_nodes, int, int, jsonb, float8) is
+  'A pending run of a sub-workflow, within what its parent may still spend and the time its node gives it; it may begin later. Errors as private.current_version, PT422 too_deep.';
 
 -- Nobody calls these but the server.
 select private.close_functions('{

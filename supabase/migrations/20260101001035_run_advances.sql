@@ -255,11 +255,7 @@ begin
     v_attempt := coalesce((v_entry ->> 'a')::int, 1);
     if coalesce((p_outcome #>> '{error,retryable}')::boolean, true)
       and v_attempt < coalesce((v_retry ->> 'max_attempts')::numeric, 3) then
-      v_wait := least(coalesce((v_retry ->> 'base_ms')::float8, 500)
-          * power(coalesce((v_retry ->> 'factor')::float8, 2), least(v_attempt - 1, 30)),
-        coalesce((v_retry ->> 'max_ms')::float8, 60000));
-      v_wait := v_wait * (1 + coalesce((v_retry ->> 'jitter')::float8, 0.2) * (2 * random() - 1));
-      v_wait := greatest(v_wait, coalesce((p_outcome #>> '{error,retry_after_ms}')::float8, 0), 0);
+      v_wait := greatest(private.backoff_ms(v_retry, v_attempt), coalesce((p_outcome #>> '{error,retry_after_ms}')::float8, 0));
       r.cursor := jsonb_set(r.cursor, array['o', p_seq::text], (v_entry - 'i')
         || jsonb_build_object('a', v_attempt + 1, 'at', now() + make_interval(secs => v_wait / 1000)));
       r := private.write_event(r, n.key, p_seq, 'retry', v_entry, p_outcome);
