@@ -8,7 +8,14 @@ import type { ChatEndpoint } from "../ai/chat_endpoint.ts";
 import { type ConversationRecord, nextMove, type PlannedCall } from "../workflow/tool_loop.ts";
 import type { ChatMessage, ModelReply } from "../workflow/chat_messages.ts";
 import { estimateTokens, priceOf } from "../workflow/usage.ts";
-import type { AgentMessage, LogLine, Outcome, StepCall, StepUsage } from "./engine.ts";
+import {
+  type AgentMessage,
+  hasEnded,
+  type LogLine,
+  type Outcome,
+  type StepCall,
+  type StepUsage,
+} from "./engine.ts";
 import { type LlmPlan, readEndpoint, readLlmPlan } from "./llm_plan.ts";
 import { foreignFetch } from "./net/foreign_fetch.ts";
 import { trustedOrigins } from "./net/trusted_origins.ts";
@@ -192,9 +199,7 @@ class Talk {
   async #record(call: StepCall, notes: Partial<Outcome> = {}) {
     const reply = await this.work.record(call, { ...notes, ...this.unreported() });
     this.#unreported = undefined;
-    if (["completed", "failed", "cancelled"].includes(reply.status)) {
-      throw new WorkLost(reply.status);
-    }
+    if (hasEnded(reply.status)) throw new WorkLost(reply.status);
     if (reply.reason && reply.reason !== "call_recorded") throw new WorkLost(reply.reason);
     // somebody whose lease had lapsed may have been first: what is recorded is what happened
     this.records.push(recordOf(reply.call ?? call));

@@ -4,11 +4,9 @@
  * @module
  */
 import { rpc } from "../db/rpc.ts";
-import { claimTasks, type Reply, type RunStatus } from "./engine.ts";
+import { claimTasks, hasEnded, type Reply, type RunStatus } from "./engine.ts";
 import type { RunnerHost } from "./tools/tool.ts";
 import { runTasks, type WorkerOptions, type WorkerReport } from "./worker.ts";
-
-const ENDED = new Set<RunStatus>(["completed", "failed", "cancelled"]);
 
 /** A run on its way. */
 export interface Drive {
@@ -19,8 +17,8 @@ export interface Drive {
 }
 
 /** True when nothing more happens before somebody else acts. */
-export function isSettled(reply: Reply): boolean {
-  if (ENDED.has(reply.status)) return true;
+function isSettled(reply: Reply): boolean {
+  if (hasEnded(reply.status)) return true;
   return reply.status === "waiting" &&
     (reply.waiting ?? []).some(({ kind }) => kind === "human" || kind === "signal");
 }
@@ -49,7 +47,7 @@ export function driveRun(host: RunnerHost, reply: Reply, options: WorkerOptions 
       p_limit: 1,
     });
     const isElsewhere = reply.created === false && status === "waiting";
-    over = ENDED.has(status) || isElsewhere;
+    over = hasEnded(status) || isElsewhere;
     if (over) settle();
   };
   const done = runTasks(host, reply.tasks ?? [], {

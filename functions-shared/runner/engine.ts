@@ -13,6 +13,11 @@ export type Admin = SupabaseClient<Database>;
 /** Where a run stands. */
 export type RunStatus = "pending" | "running" | "waiting" | "completed" | "failed" | "cancelled";
 
+/** Whether a run that stands there has ended: only a re-drive or a fork goes on from it. */
+export function hasEnded(status: RunStatus): boolean {
+  return status === "completed" || status === "failed" || status === "cancelled";
+}
+
 /** A failure as it is recorded. */
 export interface StepError {
   code: string;

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { Reply, Task } from "./engine.ts";
+import { hasEnded, type Reply, type Task } from "./engine.ts";
 import { HeldRuns } from "./held_runs.ts";
 import { TaskDoer } from "./task_doer.ts";
 import type { RunnerHost } from "./tools/tool.ts";
@@ -184,7 +184,7 @@ class Worker {
   }
 
   #heed(reply: Reply) {
-    const ended = ["completed", "failed", "cancelled"].includes(reply.status);
+    const ended = hasEnded(reply.status);
     if (ended || reply.reason === "stale_epoch" || reply.reason === "run_finished") {
       this.#held.drop(reply.run_id);
     }

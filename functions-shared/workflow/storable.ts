@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { mapTexts } from "./map_texts.ts";
 
 /** JSON text that escapes a NUL or half of a surrogate pair (or only looks so). */
 const SUSPECT = /\\u(?:0000|d[89a-f])/i;
@@ -25,9 +26,5 @@ export function storableText(text: string): string {
 export function storable(value: unknown): unknown {
   const text = JSON.stringify(value);
   if (text === undefined || !SUSPECT.test(text)) return value;
-  return JSON.parse(text, (_, part) => {
-    if (typeof part === "string") return storableText(part);
-    if (typeof part !== "object" || part === null || Array.isArray(part)) return part;
-    return Object.fromEntries(Object.entries(part).map(([name, one]) => [storableText(name), one]));
-  });
+  return mapTexts(value, storableText);
 }

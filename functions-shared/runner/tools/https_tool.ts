@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { mapTexts } from "../../workflow/map_texts.ts";
 import { storable } from "../../workflow/storable.ts";
 import { type AllowRule, guardedFetch, GuardError } from "../net/guarded_fetch.ts";
 import { trustedOrigins } from "../net/trusted_origins.ts";
@@ -151,12 +152,7 @@ async function request(
  * for in what was parsed, since JSON may write the same text in many ways (`\/` for a slash).
  */
 function without(secret: string, result: HttpResult): HttpResult {
-  const clean = (text: string) => text.replaceAll(secret, "[secret]");
-  return JSON.parse(JSON.stringify(result), (_, part) => {
-    if (typeof part === "string") return clean(part);
-    if (typeof part !== "object" || part === null || Array.isArray(part)) return part;
-    return Object.fromEntries(Object.entries(part).map(([name, one]) => [clean(name), one]));
-  });
+  return mapTexts(result, (text) => text.replaceAll(secret, "[secret]"));
 }
 
 async function secretHeader(
