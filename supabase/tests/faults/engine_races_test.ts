@@ -1,85 +1,24 @@
 /**
  * What happens at the same moment: cancels against reports, parents against children, signals
- * against waits, claims against claims, batches against batches. Needs a real server with more than
- * one connection (MIRA_TEST_DB_URL).
+ * against waits, claims against claims, batches against batches.
  */
 
 import { deepEqual, equal, ok } from "node:assert/strict";
-import postgres from "postgres";
-import { openTestDatabase, type TestDatabase } from "../support/test_database.ts";
-
-interface Task {
-  run_id: string;
-  seq: number;
-  epoch: number;
-}
-interface Reply {
-  run_id: string;
-  status: string;
-  tasks: Task[];
-}
-
-const native = Deno.env.get("MIRA_TEST_DB_URL") !== undefined;
-const user = crypto.randomUUID();
-let child: string;
-let database: TestDatabase;
-let sql: postgres.Sql;
-
-function race(name: string, run: () => Promise<void>): void {
-  Deno.test({ name, ignore: !native, fn: run, sanitizeOps: false, sanitizeResources: false });
-}
-
-if (native) {
-  Deno.test.beforeAll(async () => {
-    database = await openTestDatabase();
-    const [row] = await database.db.query("select current_database() as name");
-    const url = new URL(Deno.env.get("MIRA_TEST_DB_URL")!);
-    url.pathname = `/${row!.name}`;
-    sql = postgres(url.href, { max: 12, onnotice: () => {} });
-    await sql`insert into auth.users (id, email) values (${user}, 'race@example.com')`;
-    await sql`insert into public.mira_tool_definitions (name, schema, function_path)
-      values ('echo', '{"type":"object"}', 'internal:echo') on conflict do nothing`;
-    child = await activeWorkflow(user);
-  });
-  Deno.test.afterAll(async () => {
-    await sql.end();
-    await database.close();
-  });
-}
-
-const tool = (name: string) => ({ name, type: "tool", config: { tool: "echo" } });
-const edge = (source: string, target: string) => ({ source, target });
-const ends = [{ name: "start", type: "start" }, { name: "end", type: "end" }];
-
-/** An active workflow of one tool, and nothing that keeps its runs off the straight road. */
-async function activeWorkflow(owner: string): Promise<string> {
-  const id = crypto.randomUUID();
-  await sql`insert into public.mira_workflows (id, user_id, name) values (${id}, ${owner}, 'child')`;
-  const [a, b] = [crypto.randomUUID(), crypto.randomUUID()];
-  await sql`insert into public.mira_workflow_nodes (id, workflow_id, type, name, config) values
-    (${a}, ${id}, 'start', 'start', '{}'), (${b}, ${id}, 'tool', 't', '{"tool":"echo"}')`;
-  await sql`insert into public.mira_workflow_edges (workflow_id, source_node_id, target_node_id)
-    values (${id}, ${a}, ${b})`;
-  await sql`update public.mira_workflows set is_active = true where id = ${id}`;
-  return id;
-}
-async function start(nodes: unknown[], edges: unknown[], lease = 60_000): Promise<Reply> {
-  const graph = { nodes: [...ends, ...nodes], edges };
-  const [row] = await sql`select public.mira_start_run(${user},
-    p_workflow => ${sql.json(graph as never)}, p_lease_ms => ${lease}) as reply`;
-  return row!.reply;
-}
-async function report(task: Task): Promise<Reply> {
-  const [row] = await sql`select public.mira_advance(${task.run_id}, ${task.epoch}, ${task.seq},
-    '{"output": 1}') as reply`;
-  return row!.reply;
-}
-async function drive(tasks: Task[]): Promise<void> {
-  await Promise.all(tasks.map(async (task) => drive((await report(task)).tasks)));
-}
-const statuses = async (ids: string[]) =>
-  (await sql`select distinct status from public.mira_workflow_state where id = any(${ids}::uuid[]) order by 1`)
-    .map((row) => row.status);
+import {
+  activeWorkflow,
+  child,
+  drive,
+  edge,
+  ends,
+  race,
+  type Reply,
+  sql,
+  start,
+  statuses,
+  type Task,
+  tool,
+  user,
+} from "./races.ts";
 
 race(
   "a cancel meets reports of parallel branches: no deadlock, one ending, nothing left open",
@@ -203,43 +142,6 @@ race(
   },
 );
 
-race("map items from eight workers: the join happens once, in order", async () => {
-  const graph = {
-    nodes: [...ends, {
-      name: "m",
-      type: "map",
-      config: { items: "$.list", each: { type: "tool", config: { tool: "echo" } } },
-    }],
-    edges: [edge("start", "m"), edge("m", "end")],
-  };
-  const list = Array.from({ length: 300 }, (_, i) => i);
-  const [row] = await sql`select public.mira_start_run(${user}, p_workflow => ${
-    sql.json(graph as never)
-  },
-    p_input => ${sql.json({ list })}, p_lease_ms => 0) as reply`;
-  const id = (row!.reply as Reply).run_id;
-  type ItemTask = Task & { items: { idx: number; attempt: number; value: number }[] };
-  await Promise.all(Array.from({ length: 8 }, async () => {
-    const [got] = await sql`select public.mira_claim_tasks(p_run_id => ${id}) as reply`;
-    const open = got!.reply.tasks as ItemTask[];
-    for (let task = open.shift(); task !== undefined; task = open.shift()) {
-      const results = task.items.map(({ idx, attempt, value }) => ({
-        idx,
-        attempt,
-        output: value * 2,
-      }));
-      const [next] = await sql`select public.mira_advance_items(${id}, ${task.seq}, ${
-        sql.json(results)
-      }) as reply`;
-      open.push(...next!.reply.tasks as ItemTask[]);
-    }
-  }));
-  const [end] =
-    await sql`select status, state_data -> 'm' as m from public.mira_workflow_state where id = ${id}`;
-  equal(end!.status, "completed");
-  deepEqual(end!.m, list.map((value) => value * 2));
-});
-
 race(
   "sixty runs of one user spend their day at once: never more than it, and nearly all of it",
   async () => {
@@ -287,82 +189,6 @@ race(
     equal(over!.n, 0, "no run spent more than its own budget");
   },
 );
-
-race(
-  "elements fail and succeed while their map ends: no deadlock, every map ends once",
-  async () => {
-    const graph = {
-      nodes: [...ends, {
-        name: "m",
-        type: "map",
-        config: { items: "$.list", batch: 4, each: { type: "tool", config: { tool: "echo" } } },
-      }],
-      edges: [edge("start", "m"), edge("m", "end")],
-    };
-    type ItemTask = Task & { items: { idx: number; attempt: number }[] };
-    const list = Array.from({ length: 24 }, (_, i) => i);
-    const runs = await Promise.all(Array.from({ length: 30 }, async () => {
-      const [row] = await sql`select public.mira_start_run(${user},
-      p_workflow => ${sql.json(graph as never)}, p_input => ${sql.json({ list })},
-      p_lease_ms => 0) as reply`;
-      return row!.reply as Reply;
-    }));
-    await Promise.all(runs.map(async ({ run_id }) => {
-      const tasks: ItemTask[] = [];
-      for (let i = 0; i < 6; i++) {
-        const [row] = await sql`select public.mira_claim_tasks(p_run_id => ${run_id}) as reply`;
-        tasks.push(...row!.reply.tasks);
-      }
-      const error = { code: "x", message: "broken", retryable: false };
-      await Promise.all(tasks.map((task) => {
-        const results = task.items.map(({ idx, attempt }) =>
-          Math.random() < 0.1 ? { idx, attempt, error } : { idx, attempt, output: idx }
-        );
-        return sql`select public.mira_advance_items(${run_id}, ${task.seq},
-        ${sql.json(results)}, 0)`;
-      }));
-    }));
-    const ids = runs.map((run) => run.run_id);
-    ok((await statuses(ids)).every((status) => ["completed", "failed"].includes(status)));
-  },
-);
-
-race("a cancel meets the last elements of maps: no deadlock, nothing left open", async () => {
-  const graph = {
-    nodes: [...ends, {
-      name: "m",
-      type: "map",
-      config: { items: "$.list", each: { type: "llm", config: { prompt: "x" } } },
-    }],
-    edges: [edge("start", "m"), edge("m", "end")],
-  };
-  type ItemTask = Task & { items: { idx: number; attempt: number }[] };
-  const runs = await Promise.all(Array.from({ length: 80 }, async () => {
-    const [row] = await sql`select public.mira_start_run(${user},
-      p_workflow => ${sql.json(graph as never)}, p_input => '{"list":[1,2,3]}',
-      p_lease_ms => 60000) as reply`;
-    return row!.reply as Reply;
-  }));
-  await Promise.all(runs.flatMap((run) => {
-    const [task] = run.tasks as ItemTask[];
-    return [
-      ...task!.items.map(async ({ idx, attempt }) => {
-        const call = { call: { index: 0, kind: "model", name: "m", output: {} } };
-        await sql`select public.mira_record_item_call(${run.run_id}, 1, ${idx}, ${attempt},
-          ${sql.json(call)})`;
-        await sql`select public.mira_advance_items(${run.run_id}, 1,
-          ${sql.json([{ idx, attempt, output: 1 }])}, 0)`;
-      }),
-      new Promise((resolve) => setTimeout(resolve, Math.random() * 300))
-        .then(() => sql`select public.mira_cancel_run(null, ${run.run_id})`),
-    ];
-  }));
-  const ids = runs.map((run) => run.run_id);
-  ok((await statuses(ids)).every((status) => ["completed", "cancelled"].includes(status)));
-  const [open] = await sql`select count(*)::int as n from private.run_maps
-    where run_id = any(${ids}::uuid[]) and is_open`;
-  equal(open!.n, 0);
-});
 
 race(
   "an account is deleted while its runs, its items and its agents are at work: nothing of it is left",
