@@ -12,7 +12,7 @@ import {
 } from "../ai/chat_endpoint.ts";
 import { Problem } from "../http/problem.ts";
 import { type ChatMessage, DATA_RULE, type ToolOffer } from "../workflow/chat_messages.ts";
-import type { JsonSchema } from "../workflow/json_schema.ts";
+import { assertSchema, type JsonSchema } from "../workflow/json_schema.ts";
 import { render, renderText } from "../workflow/template.ts";
 import type { Conversation } from "../workflow/tool_loop.ts";
 import { scopeOf } from "./scope.ts";
@@ -35,7 +35,7 @@ export interface LlmPlan {
  * Reads the node's configuration: `system`, `prompt`, `messages`, `tools`, `response_schema`,
  * `temperature`, `max_tokens`, `max_calls`, `max_repairs`, `agent_name`.
  *
- * @throws {TemplateError} | {Problem} `config_invalid` | {ToolError} `tool_not_found`
+ * @throws {TemplateError} | {SchemaError} | {Problem} `config_invalid` | {ToolError} `tool_not_found`
  */
 export async function readLlmPlan(work: Work): Promise<LlmPlan> {
   const { config, name } = work.task.node;
@@ -58,7 +58,9 @@ export async function readLlmPlan(work: Work): Promise<LlmPlan> {
       "An llm node needs a prompt, or messages from the user.",
     );
   }
-  const answer = config["response_schema"] as JsonSchema | undefined;
+  const answer = (config["response_schema"] ?? undefined) as JsonSchema | undefined;
+  // before anybody is asked and paid
+  if (answer !== undefined) assertSchema(answer);
   const temperature = numberSetting(config, "temperature", 0, 2);
   return {
     conversation: {

@@ -10,6 +10,7 @@
  * @module
  */
 import { HANDLERS } from "./json_keywords.ts";
+import { checkSchema } from "./json_schema_check.ts";
 import { type JsonSchema, SchemaError, type SchemaIssue } from "./json_schema_types.ts";
 
 export { type JsonSchema, SchemaError, type SchemaIssue } from "./json_schema_types.ts";
@@ -29,7 +30,8 @@ interface Check {
 /**
  * Checks `value` against `schema`; an empty list means it fits. At most 20 issues are returned.
  *
- * @throws {SchemaError} when the schema uses an unknown keyword, a remote `$ref` or an unsafe pattern
+ * @throws {SchemaError} when the schema uses an unknown keyword, a rule of the wrong form, a remote `$ref` or an
+ *   unsafe pattern, wherever that stands
  *
  * @example
  * ```ts
@@ -39,9 +41,19 @@ interface Check {
  * ```
  */
 export function validate(schema: JsonSchema, value: unknown): SchemaIssue[] {
+  assertSchema(schema);
   const check: Check = { root: schema, issues: [] };
   apply(check, schema, value, "", "", 0);
   return check.issues;
+}
+
+/**
+ * Makes sure that a schema can be applied to whatever comes.
+ *
+ * @throws {SchemaError} as {@link validate}, and for rules of the wrong form
+ */
+export function assertSchema(schema: JsonSchema): void {
+  checkSchema(schema, (keyword) => Object.hasOwn(HANDLERS, keyword) || NOTES.has(keyword));
 }
 
 function fits(check: Check, schema: JsonSchema, value: unknown, at: string, depth: number) {

@@ -217,14 +217,16 @@ Deno.test("text from a user's own service is shown while it is being written", a
   assert.deepEqual([texts[0], texts.join("")], ["one ", "one two three"]);
 });
 
-Deno.test("a schema that cannot be used fails the step once and says where", async () => {
-  fresh();
-  model.say({ text: "{}" }, { text: "{}" }, { text: "{}" });
-  const response_schema = { type: "object", propertees: {} };
-  const body = await run(chain(llm("a", { prompt: "hi", response_schema })));
-  assert.deepEqual([body.status, body.error.code], ["failed", "schema_invalid"]);
-  assert.match(body.error.message, /\/propertees/);
-  assert.ok(model.requests.length <= 1, "asked again and again");
+Deno.test("a schema that cannot be used fails the step, says where, and nobody is asked or paid", async () => {
+  for (const wrong of [{ propertees: {} }, { properties: { n: "number" } }, { required: "n" }]) {
+    fresh();
+    model.say({ text: "{}" }, { text: "{}" }, { text: "{}" });
+    const response_schema = { type: "object", ...wrong };
+    const body = await run(chain(llm("a", { prompt: "hi", response_schema })));
+    assert.deepEqual([body.status, body.error.code], ["failed", "schema_invalid"]);
+    assert.ok(body.error.message.includes(`/${Object.keys(wrong)[0]}`), body.error.message);
+    assert.equal(model.requests.length, 0);
+  }
 });
 
 Deno.test("a service that asks for a thousand years is waited for a day", async () => {

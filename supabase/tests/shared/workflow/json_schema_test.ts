@@ -96,6 +96,30 @@ Deno.test("a schema that cannot be applied is refused instead of ignored", () =>
   assert.throws(() => validate({ $ref: "#" }, 1), /nested too deeply/);
 });
 
+Deno.test("a rule of the wrong form is refused wherever it stands, and says where", () => {
+  for (
+    const [schema, pointer] of [
+      [{ type: "strng" }, "/type"],
+      [{ properties: { n: "number" } }, "/properties/n"],
+      [{ properties: { n: { type: "number", required: true } } }, "/properties/n/required"],
+      [{ required: "name" }, "/required"],
+      [{ items: { anyOf: [{ enum: "a" }] } }, "/items/anyOf/0/enum"],
+      [{ additionalProperties: { minimum: "5" } }, "/additionalProperties/minimum"],
+      [{ $defs: { "a/b": { maxLength: -1 } } }, "/$defs/a~1b/maxLength"],
+      [{ properties: { later: { pattern: "(a+)+" } } }, "/properties/later/pattern"],
+      [{ if: { unheardOf: 1 } }, "/if/unheardOf"],
+      ["object", ""],
+      [null, ""],
+    ] as [JsonSchema, string][]
+  ) {
+    assert.throws(() => validate(schema, 1), (error: unknown) => {
+      assert.ok(error instanceof SchemaError, String(error));
+      assert.equal(error.pointer, pointer);
+      return true;
+    }, JSON.stringify(schema));
+  }
+});
+
 Deno.test("patterns that could run away are refused, the others are quick on hostile text", () => {
   const bait = "a".repeat(2048);
   const started = performance.now();
