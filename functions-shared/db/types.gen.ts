@@ -2681,6 +2681,10 @@ export type Database = {
         Args: { "p_events": Json; "p_sent_at"?: string; "p_user_id": string };
         Returns: Json;
       };
+      "mira_input_schema": {
+        Args: { "p_user_id": string; "p_workflow_id": string };
+        Returns: Json;
+      };
       "mira_lease_token_refresh": {
         Args: {
           "p_holder": string;

@@ -110,6 +110,15 @@ end $$;
 comment on function private.read_graph(uuid, uuid, uuid) is
   'The graph of a draft, or of a run with how often each node was done and which are open. Errors: PT404.';
 
+create function private.input_schema(p_user_id uuid, p_workflow_id uuid) returns jsonb
+language sql stable security definer set search_path = '' as $$
+  select v.graph -> 'input_schema' from public.mira_workflows w
+  join private.workflow_versions v on v.workflow_id = w.id and v.version = w.version
+  where w.id = p_workflow_id and w.user_id = p_user_id
+$$;
+comment on function private.input_schema(uuid, uuid) is
+  'What the input of a start must be, by the version that a start would use; null = anything, or no such workflow of this user.';
+
 create function private.validate_workflow(p_user_id uuid, p_workflow_id uuid, p_workflow jsonb) returns jsonb
 language plpgsql stable security definer set search_path = '' as $$
 declare
@@ -223,9 +232,9 @@ comment on function private.purge_runs(interval, int) is
 
 -- Nobody calls these but the server.
 select private.close_functions('{
-  read_run,event_data,run_events,read_graph,validate_workflow,activate,redrive_runs,purge_runs}');
+  read_run,event_data,run_events,read_graph,input_schema,validate_workflow,activate,redrive_runs,purge_runs}');
 grant execute on function
-  private.read_run(uuid, uuid), private.run_events(uuid, uuid, int, int), private.read_graph(uuid, uuid, uuid),
+  private.read_run(uuid, uuid), private.run_events(uuid, uuid, int, int), private.read_graph(uuid, uuid, uuid), private.input_schema(uuid, uuid),
   private.validate_workflow(uuid, uuid, jsonb), private.activate(uuid, uuid), private.redrive_runs(uuid, uuid[]),
   private.purge_runs(interval, int)
   to service_role;

@@ -124,6 +124,11 @@ language plpgsql stable set search_path = '' as $$
 begin
   return private.read_graph(p_user_id, p_workflow_id, p_run_id);
 end $$;
+create function public.mira_input_schema(p_user_id uuid, p_workflow_id uuid) returns jsonb
+language plpgsql stable set search_path = '' as $$
+begin
+  return private.input_schema(p_user_id, p_workflow_id);
+end $$;
 create function public.mira_validate_workflow(p_user_id uuid, p_workflow_id uuid default null, p_workflow jsonb default null)
 returns jsonb
 language plpgsql stable set search_path = '' as $$
@@ -158,6 +163,7 @@ comment on function public.mira_fork_run(uuid, uuid, int, jsonb, int, text) is '
 comment on function public.mira_read_run(uuid, uuid) is 'A run: status, state, steps, spend, what it waits for.';
 comment on function public.mira_run_events(uuid, uuid, int, int) is 'A run''s events after a number, for following it.';
 comment on function public.mira_read_graph(uuid, uuid, uuid) is 'A graph for drawing; with a run, the path it took.';
+comment on function public.mira_input_schema(uuid, uuid) is 'The JSON Schema of the input that a start of this workflow takes; null = any.';
 comment on function public.mira_validate_workflow(uuid, uuid, jsonb) is 'What is wrong with a graph.';
 comment on function public.mira_activate_workflow(uuid, uuid) is 'Freezes a draft as the version that starts use.';
 comment on function public.mira_redrive_runs(uuid, uuid[]) is 'Lets failed runs go on where they failed.';
@@ -166,7 +172,7 @@ comment on function public.mira_redrive_runs(uuid, uuid[]) is 'Lets failed runs 
 select private.close_functions('{
   mira_start_run,mira_start_runs,mira_claim_tasks,mira_advance,mira_advance_items,mira_advance_batch,mira_renew_leases,
   mira_release_runs,mira_resume_run,mira_signal_run,mira_cancel_run,mira_fork_run,mira_read_run,mira_run_events,
-  mira_read_graph,mira_validate_workflow,mira_activate_workflow,mira_redrive_runs}');
+  mira_read_graph,mira_input_schema,mira_validate_workflow,mira_activate_workflow,mira_redrive_runs}');
 grant execute on function
   public.mira_start_run(uuid, uuid, jsonb, jsonb, uuid, text, jsonb, int, boolean),
   public.mira_start_runs(uuid, uuid, jsonb, int), public.mira_claim_tasks(int, int, int, uuid, uuid), public.mira_advance(uuid, int, int, jsonb, int),
@@ -175,7 +181,7 @@ grant execute on function
   public.mira_resume_run(uuid, uuid, jsonb, int, int, boolean, text),
   public.mira_signal_run(uuid, uuid, text, jsonb, text, int, boolean), public.mira_cancel_run(uuid, uuid, text),
   public.mira_fork_run(uuid, uuid, int, jsonb, int, text), public.mira_read_run(uuid, uuid),
-  public.mira_run_events(uuid, uuid, int, int), public.mira_read_graph(uuid, uuid, uuid),
+  public.mira_run_events(uuid, uuid, int, int), public.mira_read_graph(uuid, uuid, uuid), public.mira_input_schema(uuid, uuid),
   public.mira_validate_workflow(uuid, uuid, jsonb), public.mira_activate_workflow(uuid, uuid),
   public.mira_redrive_runs(uuid, uuid[])
   to service_role;

@@ -20,6 +20,7 @@ import {
   ownerOf,
   showRun,
 } from "../../../functions-shared/runner/answer_run.ts";
+import { checkInput, schemaProblems } from "../../../functions-shared/runner/check_input.ts";
 import { checkAnswer } from "../../../functions-shared/runner/check_answer.ts";
 import { doDueWork } from "../../../functions-shared/runner/do_due_work.ts";
 import type { Reply } from "../../../functions-shared/runner/engine.ts";
@@ -42,8 +43,10 @@ const reading = limit("run-workflow-read", 600);
 app.post("/", people, starting, idempotent(), async (c) => {
   const input = await readBody(c, RunRequest);
   const { priority, budget, tools, delay_ms, metadata } = input;
+  const userId = subjectUser(c.var.caller, input.user_id);
+  await checkInput(c.var.admin, userId, input);
   const reply = await rpc<Reply>(c.var.admin, "mira_start_run", {
-    p_user_id: subjectUser(c.var.caller, input.user_id),
+    p_user_id: userId,
     p_workflow_id: input.workflow_id ?? null,
     p_workflow: input.workflow ?? null,
     p_input: { value: input.input },
@@ -72,13 +75,17 @@ app.post("/work", allow("cron", "secret"), async (c) => {
 
 app.post("/workflows/validate", people, reading, async (c) => {
   const input = await readBody(c, ValidateRequest);
-  return c.json(
-    await rpc(c.var.admin, "mira_validate_workflow", {
+  const { valid, problems } = await rpc<{ valid: boolean; problems: unknown[] }>(
+    c.var.admin,
+    "mira_validate_workflow",
+    {
       p_user_id: subjectUser(c.var.caller, input.user_id),
       p_workflow_id: input.workflow_id ?? null,
       p_workflow: input.workflow ?? null,
-    }),
+    },
   );
+  const more = input.workflow ? schemaProblems(input.workflow) : [];
+  return c.json({ valid: valid && more.length === 0, problems: [...problems, ...more] });
 });
 
 app.get("/workflows/:id/diagram", people, reading, async (c) => {

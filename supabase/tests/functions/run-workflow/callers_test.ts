@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { asks, chain, payment, readEvents, tool } from "./graphs.ts";
-import { ada, call, eve, stack } from "./run_stack.ts";
+import { ada, call, eve, type Json, stack } from "./run_stack.ts";
 
 Deno.test("somebody else's run does not exist, on any route", async () => {
   const { body } = await call("", { workflow: chain(asks), input: payment });
@@ -174,16 +174,80 @@ Deno.test("what was done under an Idempotency-Key is not done again though its a
   assert.equal(fork.run_id, same.run_id);
 });
 
-Deno.test("an input that must have a key is an object that has it", async () => {
+const wantsNumber = {
+  type: "object",
+  required: ["n"],
+  properties: { n: { type: "number", minimum: 1 }, size: { enum: ["s", "l"] } },
+};
+
+Deno.test("an input is what the graph's input_schema says", async () => {
   const workflow = {
     ...chain(tool("x", "compose", { n: "{{n}}" })),
-    input_schema: { type: "object", required: ["n"] },
+    input_schema: wantsNumber,
   };
-  for (const input of ["n", ["n"], 5, null, { m: 1 }]) {
+  const cases: [unknown, string][] = [
+    ["n", "/input"],
+    [["n"], "/input"],
+    [null, "/input"],
+    [{ m: 1 }, "/input/n"],
+    [{ n: "5" }, "/input/n"],
+    [{ n: 0 }, "/input/n"],
+    [{ n: 5, size: "xl" }, "/input/size"],
+  ];
+  for (const [input, pointer] of cases) {
     const { status, body } = await call("", { workflow, input });
-    assert.deepEqual([status, body.code], [422, "input_invalid"], JSON.stringify(input));
+    assert.deepEqual(
+      [status, body.code, body.errors?.[0].pointer],
+      [422, "input_invalid", pointer],
+      JSON.stringify(input),
+    );
   }
   assert.equal((await call("", { workflow, input: { n: 1 } })).body.status, "completed");
+  // a start that goes past the function, too, finds no key in a text
+  const past = await stack.service.rpc("mira_start_run", {
+    p_user_id: ada.id,
+    p_workflow: { ...workflow, input_schema: { required: ["n"] } },
+    p_input: { value: "n" },
+    p_boxed: true,
+  });
+  assert.equal(past.error?.message, "input_invalid");
+});
+
+Deno.test("so is that of a stored workflow, by the version that starts", async () => {
+  const { data: workflow } = await ada.client.from("mira_workflows")
+    .insert({ name: "typed", user_id: ada.id, input_schema: wantsNumber }).select().single();
+  const node = (type: string, name: string) => ({ workflow_id: workflow.id, type, name });
+  const { data: nodes } = await ada.client.from("mira_workflow_nodes")
+    .insert([node("start", "begin"), node("end", "done")]).select();
+  await ada.client.from("mira_workflow_edges").insert({
+    workflow_id: workflow.id,
+    source_node_id: nodes!.find(({ name }) => name === "begin").id,
+    target_node_id: nodes!.find(({ name }) => name === "done").id,
+  });
+  await ada.client.from("mira_workflows").update({ is_active: true }).eq("id", workflow.id);
+  await ada.client.from("mira_workflows").update({ input_schema: null }).eq("id", workflow.id);
+  const wrong = await call("", { workflow_id: workflow.id, input: { n: "many" } });
+  assert.deepEqual([wrong.status, wrong.body.errors[0].pointer], [422, "/input/n"]);
+  const right = await call("", { workflow_id: workflow.id, input: { n: 3 } });
+  assert.equal(right.body.status, "completed");
+  // somebody else learns nothing of it
+  const { body } = await call("", { workflow_id: workflow.id, input: { n: "many" } }, { as: eve });
+  assert.equal(body.code, "workflow_not_found");
+});
+
+Deno.test("a graph whose schemas cannot be used is refused where they stand", async () => {
+  const human = { ...asks, config: { prompt: "?", schema: { properties: { yes: "boolean" } } } };
+  const { status, body } = await call("", { workflow: chain(human), input: {} });
+  assert.deepEqual([status, body.code, body.errors[0].pointer], [
+    422,
+    "workflow_invalid",
+    "/workflow/nodes/1/config/schema/properties/yes",
+  ]);
+  const told = await call("/workflows/validate", { workflow: chain(human) });
+  assert.equal(told.body.valid, false);
+  assert.deepEqual(told.body.problems.map(({ code, node }: Json) => [code, node]), [
+    ["schema_invalid", "approve"],
+  ]);
 });
 
 Deno.test("a step of another run, or one that no run can have, is none of this one", async () => {

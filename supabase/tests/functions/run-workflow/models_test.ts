@@ -217,18 +217,6 @@ Deno.test("text from a user's own service is shown while it is being written", a
   assert.deepEqual([texts[0], texts.join("")], ["one ", "one two three"]);
 });
 
-Deno.test("a schema that cannot be used fails the step, says where, and nobody is asked or paid", async () => {
-  for (const wrong of [{ propertees: {} }, { properties: { n: "number" } }, { required: "n" }]) {
-    fresh();
-    model.say({ text: "{}" }, { text: "{}" }, { text: "{}" });
-    const response_schema = { type: "object", ...wrong };
-    const body = await run(chain(llm("a", { prompt: "hi", response_schema })));
-    assert.deepEqual([body.status, body.error.code], ["failed", "schema_invalid"]);
-    assert.ok(body.error.message.includes(`/${Object.keys(wrong)[0]}`), body.error.message);
-    assert.equal(model.requests.length, 0);
-  }
-});
-
 Deno.test("a service that asks for a thousand years is waited for a day", async () => {
   fresh();
   model.say({ status: 429, headers: { "retry-after": "31536000000" } });

@@ -256,6 +256,17 @@ Deno.test("no model service is a clear failure that nobody retries", async () =>
   assert.match(error.message, /MIRA_LLM_URL, MIRA_LLM_KEY and MIRA_LLM_MODEL/);
 });
 
+Deno.test("an answer's schema that cannot be used fails the step before anybody is asked for it", async () => {
+  const { host, asked } = fakeHost({ mira_advance: () => ({ data: completed("r") }) });
+  const config = { prompt: "x", response_schema: { properties: { n: "number" } } };
+  await runTasks(host, [task("r", { node: { id: "n", type: "llm", name: "n", config } })]);
+  const { error } = asked[0]!.args["p_outcome"] as {
+    error: { code: string; message: string; retryable: boolean };
+  };
+  assert.deepEqual([error.code, error.retryable], ["schema_invalid", false]);
+  assert.match(error.message, /\/properties\/n/);
+});
+
 Deno.test("what an unknown exception says goes to the server's log, not into the run", async () => {
   const { host, asked, unknown } = fakeHost({ mira_advance: () => ({ data: completed("r") }) });
   const leaky = {
