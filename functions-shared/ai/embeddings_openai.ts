@@ -1,6 +1,7 @@
 /** Embeddings from any endpoint that speaks OpenAI's `POST /embeddings`. */
 
 import { Problem } from "../http/problem.ts";
+import { retryAfter } from "./chat_failure.ts";
 import type { Embedder } from "./embeddings.ts";
 
 /** Where and as whom to ask. */
@@ -81,10 +82,8 @@ async function ask(
       }
     }
     if (attempt === ATTEMPTS) break;
-    const asked = Number(response?.headers.get("retry-after") ?? NaN) * 1000;
-    await new Promise((resolve) =>
-      setTimeout(resolve, Math.min(MAX_WAIT_MS, Number.isNaN(asked) ? wait : asked))
-    );
+    const asked = retryAfter(response?.headers);
+    await new Promise((resolve) => setTimeout(resolve, Math.min(MAX_WAIT_MS, asked ?? wait)));
     wait *= 4;
   }
   throw new Problem(503, "embeddings_unavailable", "The embedding model does not answer.", {

@@ -9,6 +9,9 @@ import { vectorText } from "../patterns/vector_text.ts";
 
 type Db = SupabaseClient<Database>;
 
+/** Texts that are being embedded in this process: who asks meanwhile waits instead of paying again. */
+const underWay = new Map<string, Promise<string>>();
+
 /**
  * Vectors of `texts` as the database reads them (1536 numbers as text), and the model they are of.
  *
@@ -45,18 +48,33 @@ async function embed(
     { p_model: model, p_texts: texts },
   );
   for (const { ordinal, embedding } of cached) vectors[ordinal] = embedding;
-  const missing = texts.flatMap((_, index) => vectors[index] === undefined ? [index] : []);
-  if (missing.length > 0) {
-    const wanted = [...new Set(missing.map((index) => texts[index]!))];
-    const made = await embedder.embed(wanted, model);
-    const written = made.map((vector) => vectorText(vector));
-    await rpc(db, "mira_cache_embeddings", {
-      p_model: model,
-      p_dimensions: made[0]!.length,
-      p_texts: wanted,
-      p_embeddings: written,
-    });
-    for (const index of missing) vectors[index] = written[wanted.indexOf(texts[index]!)]!;
+  const missing = [...new Set(texts.filter((_, index) => vectors[index] === undefined))];
+  const key = (text: string) => `${model}\n${text}`;
+  const wanted = missing.filter((text) => !underWay.has(key(text)));
+  if (wanted.length > 0) {
+    const made = make(db, embedder, wanted, model);
+    wanted.forEach((text, i) => underWay.set(key(text), made.then((written) => written[i]!)));
+    // whoever waits hears of a failure; a later call may try again
+    made.catch(() => {}).finally(() => wanted.forEach((text) => underWay.delete(key(text))));
   }
-  return vectors as string[];
+  const written = await Promise.all(missing.map((text) => underWay.get(key(text))!));
+  return texts.map((text, index) => vectors[index] ?? written[missing.indexOf(text)]!);
+}
+
+/** Embeds texts and remembers them. */
+async function make(
+  db: Db,
+  embedder: Embedder,
+  texts: string[],
+  model: string,
+): Promise<string[]> {
+  const made = await embedder.embed(texts, model);
+  const written = made.map((vector) => vectorText(vector));
+  await rpc(db, "mira_cache_embeddings", {
+    p_model: model,
+    p_dimensions: made[0]!.length,
+    p_texts: texts,
+    p_embeddings: written,
+  });
+  return written;
 }

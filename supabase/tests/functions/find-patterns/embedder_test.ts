@@ -5,9 +5,12 @@ import { startStack, type TestUser } from "../../support/stack.ts";
 
 /** A model of words: each sets one of 64 numbers. A test may set how it answers, and to which texts. */
 let answer: (text: string) => number[] | Response = words;
+/** How long it thinks, milliseconds. */
+let hold = 0;
 const model = Deno.serve({ port: 0, hostname: "127.0.0.1", onListen() {} }, async (request) => {
   const { input } = await request.json() as { input: string[] };
   const made = input.map(answer);
+  await new Promise((resolve) => setTimeout(resolve, hold));
   const failure = made.find((one) => one instanceof Response);
   if (failure) return failure;
   return Response.json({ data: made.map((embedding, index) => ({ index, embedding })) });
@@ -75,6 +78,29 @@ Deno.test("whatever the model says, a query gets a named problem and a record is
   const found = await post(user, "", { query: "do too much" });
   equal(found.body.patterns[0]?.trigger, "do too much", JSON.stringify(found.body));
 });
+
+Deno.test("a text that several ask for at once is paid for once, and tried again after a failure", async () => {
+  const user = await stack.newUser();
+  let asked = 0;
+  const query = "how to water the plants";
+  const ask = () => Promise.all([1, 2, 3, 4, 5, 6].map(() => post(user, "", { query })));
+  hold = 300;
+  answer = (text) => (asked++, text === query ? [0] : words(text));
+  const refused = await ask();
+  assertAll(refused, 502);
+  equal(asked, 1);
+  answer = (text) => (asked++, words(text));
+  const answered = await ask();
+  hold = 0;
+  assertAll(answered, 200);
+  equal(asked, 2);
+  await post(user, "", { query });
+  equal(asked, 2);
+});
+
+function assertAll(answers: { status: number }[], status: number) {
+  deepEqual(answers.map((one) => one.status), answers.map(() => status));
+}
 
 Deno.test("one text that the model has nothing to say of holds up no other", async () => {
   const user = await stack.newUser();

@@ -84,6 +84,14 @@ Deno.test("overload is waited out; a refusal is not repeated", async () => {
   });
 });
 
+Deno.test("a pause may be asked for by the clock", async () => {
+  const until = new Date(Date.now() + 2000).toUTCString();
+  await endpoint([status(429, { "retry-after": until }), numbers], async (url) => {
+    await openaiEmbedder({ url, model: "m" }).embed(["abc"]);
+    ok(Date.now() >= Date.parse(until), "asked again too soon");
+  });
+});
+
 Deno.test("an endpoint that stays silent, breaks or talks nonsense is a named problem", async () => {
   await endpoint([status(500)], async (url, asked) => {
     await rejects(
