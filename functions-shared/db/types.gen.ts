@@ -2942,6 +2942,10 @@ export type Database = {
         };
         Returns: number;
       };
+      "mira_tend_recall_cells": {
+        Args: { "p_least"?: number; "p_limit"?: number };
+        Returns: number;
+      };
       "mira_tidy_recall": { Args: Record<PropertyKey, never>; Returns: Json };
       "mira_validate_workflow": {
         Args: { "p_user_id": string; "p_workflow"?: Json; "p_workflow_id"?: string };

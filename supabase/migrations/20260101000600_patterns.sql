@@ -14,6 +14,9 @@
 -- filter, and vectors of two models never meet. The margin is four standard deviations of the
 -- Hamming distance between vectors of equal cosine (about 15 bits of 1536).
 --
+-- Users with thousands of rows have them by neighbourhood in that same index, and a search reads those
+-- near the request (recall_cells); a new row is read by every search until a job has filed it.
+--
 -- Counters never touch a vector, an index or this file's side tables: `use_count`, `confidence` and
 -- the evidence counts are in no index, so their updates stay on the heap page (HOT). That is why the
 -- seed's indexes on use_count, confidence and final_outcome are not here: one user's rows are sorted in
@@ -22,7 +25,7 @@
 --
 -- Here are the tables and the models; recall_index keeps the side table, recall_search reads it,
 -- pattern_evidence counts uses and weighs outcomes, embedding pays for every text once, recall_care
--- checks and tidies.
+-- checks and tidies, recall_cells divides what is large.
 --
 -- Confidence is the mean of a Beta posterior: the first value is a prior worth two observations, and
 -- with n = success + partial + failure counted, one more outcome x moves it to

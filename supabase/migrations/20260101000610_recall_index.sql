@@ -7,6 +7,7 @@ create table private.recall_vectors (
   model_id smallint not null,
   source smallint not null,
   source_id uuid not null,
+  cell smallint not null default 0,
   code bit(1536) not null,
   facets bigint not null,
   contexts jsonb,
@@ -24,6 +25,8 @@ create table private.recall_vectors (
 comment on table private.recall_vectors is
   'Search copies of embeddings, one per row and model. Kept true by triggers on behavior_patterns and memories.';
 comment on column private.recall_vectors.source is '1 = behavior_patterns, 2 = memories.';
+comment on column private.recall_vectors.cell is
+  'The neighbourhood it was filed in, of a user who has that many (recall_cells); 0 until then, and always read.';
 comment on column private.recall_vectors.code is 'Sign bits of the embedding: 192 bytes that rank by Hamming distance.';
 comment on column private.recall_vectors.facets is
   'Superimposed code (two bits a fact) of the contexts: a filter on directory, project_type, branch or files that asks for a bit not set here cannot match.';
@@ -32,9 +35,9 @@ comment on column private.recall_vectors.contexts is
 comment on column private.recall_vectors.words is 'Hashes of the words, salted by user: an inverted index per tenant.';
 comment on column private.recall_vectors.e is 'The embedding, unit length, half precision.';
 
--- one user's codes lie side by side here whatever order rows arrived in; the user comes last, so that
--- a search over everybody reads one range of it too
-create index recall_vectors_code_idx on private.recall_vectors (model_id, source, user_id) include (code, facets, vid);
+-- one user's codes lie side by side here whatever order rows arrived in, and in it those of a cell; the
+-- user comes late, so that a search over everybody reads one range of it too
+create index recall_vectors_code_idx on private.recall_vectors (model_id, source, user_id, cell) include (code, facets, vid);
 create index recall_vectors_words_idx on private.recall_vectors using gin (words);
 
 create table private.recall_receipts (
@@ -294,7 +297,8 @@ begin
     private.recall_words(v_row.user_id, v_row.words), extensions.l2_normalize(v_row.embedding)::extensions.halfvec(1536))
   on conflict (source_id, model_id, source) do update set
     user_id = excluded.user_id, code = excluded.code, facets = excluded.facets, contexts = excluded.contexts,
-    words = excluded.words, e = excluded.e;
+    words = excluded.words, e = excluded.e,
+    cell = case when v.user_id = excluded.user_id and v.e operator(extensions.=) excluded.e then v.cell else 0 end;
   -- the vector of the model being moved to may stay: the same text, another model
   delete from private.recall_vectors v
   where v.source = p_source and v.source_id = p_source_id and v.model_id <> v_model

@@ -5,18 +5,27 @@
 -- Distance and vid are sorted as one number, bits << 48 | vid, because a sort of plain numbers copies
 -- no rows (a fifth of the scan) and an array of them is cut where the margin ends without being read.
 create function private.recall_scan(
-  p_user_id uuid, p_model_id smallint, p_margin int, p_sources smallint[], p_code bit, p_count int, p_contexts jsonb)
+  p_user_id uuid, p_model_id smallint, p_margin int, p_sources smallint[], p_code bit, p_half extensions.halfvec,
+  p_count int, p_contexts jsonb)
 returns bigint[]
 language plpgsql stable security definer set search_path = '' as $$
 #variable_conflict use_column
 declare
   v_cap int := greatest(400, 8 * p_count);
+  v_cells smallint[];
   v_facets bigint;
   v_ids bigint[];
 begin
   if p_contexts is null and (p_user_id is not null
     or to_regclass('private.recall_vectors_graph_' || p_model_id || '_idx') is null) then
-    if p_user_id is not null then
+    v_cells := private.recall_probes(p_user_id, p_model_id, p_half, p_count);
+    if v_cells is not null then
+      v_ids := array(
+        select ((v.code operator(extensions.<~>) p_code)::bigint << 48) | v.vid
+        from private.recall_vectors v
+        where v.model_id = p_model_id and v.source = any (p_sources) and v.user_id = p_user_id and v.cell = any (v_cells)
+        order by 1 limit v_cap);
+    elsif p_user_id is not null then
       v_ids := array(
         select ((v.code operator(extensions.<~>) p_code)::bigint << 48) | v.vid
         from private.recall_vectors v
@@ -32,7 +41,7 @@ begin
     -- they are in order: what lies within the margin is counted by a binary search
     v_ids := v_ids[1 : width_bucket(((coalesce(v_ids[p_count] >> 48, 1536) + p_margin + 1) << 48) - 1, v_ids)];
     if p_user_id is not null and cardinality(v_ids) = v_cap then
-      -- a crowd: hundreds of rows about equally near, where bits alone cannot tell; look wider
+      -- a crowd: hundreds of rows about equally near, where bits alone cannot tell; look wider, in every cell
       return array(
         select v.vid from private.recall_vectors v
         where v.model_id = p_model_id and v.source = any (p_sources) and v.user_id = p_user_id
@@ -80,7 +89,7 @@ begin
   return array(
     select v.vid from private.recall_vectors v where v.vid = any (v_ids) and v.contexts @> p_contexts);
 end $$;
-comment on function private.recall_scan(uuid, smallint, int, smallint[], bit, int, jsonb) is
+comment on function private.recall_scan(uuid, smallint, int, smallint[], bit, extensions.halfvec, int, jsonb) is
   'Index entries nearest to a code, of one user or (null) of everybody, within model, sources and contexts. Definer: the index is private.';
 
 create function private.recall_nearest(
@@ -94,7 +103,7 @@ declare
   v_half extensions.halfvec(1536) := extensions.l2_normalize(p_embedding)::extensions.halfvec(1536);
   v_ids bigint[] := private.recall_scan(
     p_user_id, p_model_id, (select m.margin from private.embedding_models m where m.id = p_model_id), p_sources,
-    extensions.binary_quantize(p_embedding), p_count, private.recall_contexts(p_context));
+    extensions.binary_quantize(p_embedding), v_half, p_count, private.recall_contexts(p_context));
 begin
   return query
     select r.source, r.source_id, 1 - r.distance from (
@@ -139,6 +148,7 @@ declare
   v_threshold double precision;
   v_wanted int;
   v_cap int;
+  v_has_cells boolean;
   v_keys bigint[];
 begin
   if v_norm is null or v_norm = 0 or extensions.vector_dims(p_embedding) <> 1536 then
@@ -148,15 +158,16 @@ begin
   select m.id, m.margin, m.name, extensions.binary_quantize(p_embedding)::bit(1536),
     (case when abs(v_norm - 1) < 0.001 then p_embedding else extensions.l2_normalize(p_embedding) end)::extensions.halfvec(1536),
     least(greatest(coalesce(p_threshold, 0.7), -1), 1), least(greatest(coalesce(p_count, 5), 1), 200),
-    greatest(400, 8 * least(p_count, 200))
-  into v_model, v_margin, v_name, v_code, v_half, v_threshold, v_wanted, v_cap
+    greatest(400, 8 * least(p_count, 200)),
+    exists (select from private.recall_cell_sets c where c.user_id = v_user and c.model_id = m.id and c.is_filed)
+  into v_model, v_margin, v_name, v_code, v_half, v_threshold, v_wanted, v_cap, v_has_cells
   from private.embedding_state s
   -- two tables of a row or two: without the limit they would be hashed, a tenth of a small user's time
   cross join lateral (select o.* from private.embedding_models o where o.id = s.answering_id limit 1) m;
   if not found then
     return; -- nothing was ever stored
   end if;
-  if v_user is not null then
+  if v_user is not null and not v_has_cells then
     -- recall_scan, spelled out for the call that is made most: a fifth of a small user's time
     v_keys := array(
       select ((n.code operator(extensions.<~>) v_code)::bigint << 48) | n.vid
@@ -165,8 +176,8 @@ begin
       order by 1 limit v_cap);
     v_keys := v_keys[1 : width_bucket(((coalesce(v_keys[v_wanted] >> 48, 1536) + v_margin + 1) << 48) - 1, v_keys)];
   end if;
-  if v_user is null or cardinality(v_keys) = v_cap then
-    v_keys := private.recall_scan(v_user, v_model, v_margin, '{1}', v_code, v_wanted, null);
+  if v_user is null or v_has_cells or cardinality(v_keys) = v_cap then
+    v_keys := private.recall_scan(v_user, v_model, v_margin, '{1}', v_code, v_half, v_wanted, null);
   end if;
   return query
     select z.* from (

@@ -253,7 +253,8 @@ begin
       values (v_row.user_id, v_model, v_item.source, v_item.id,
         extensions.binary_quantize(v_embedding)::bit(1536), private.recall_facets(v_row.contexts), v_row.contexts,
         private.recall_words(v_row.user_id, v_row.words), extensions.l2_normalize(v_embedding)::extensions.halfvec(1536))
-      on conflict (source_id, model_id, source) do update set code = excluded.code, e = excluded.e;
+      on conflict (source_id, model_id, source) do update set
+        code = excluded.code, e = excluded.e, cell = 0;
     end if;
     delete from private.embedding_failures f
     where f.source = v_item.source and f.source_id = v_item.id and f.model_id = v_model;

@@ -8,6 +8,7 @@ declare
   v_missing bigint;
   v_orphans bigint;
   v_drifted bigint;
+  v_astray bigint;
   v_recall double precision;
 begin
   if coalesce(p_repair, false) then
@@ -17,6 +18,7 @@ begin
         where v.source_id = s.source_id and v.source = s.source and v.user_id = s.user_id
           and v.code = extensions.binary_quantize(s.embedding)::bit(1536)
           and v.contexts is not distinct from s.contexts);
+    update private.recall_vectors v set cell = 0 from private.recall_astray(p_user_id) a where v.vid = a.vid;
     delete from private.recall_vectors v
     where (p_user_id is null or v.user_id = p_user_id)
       and not exists (select from private.recall_sources s
@@ -35,10 +37,12 @@ begin
   where s.embedding is not null and (p_user_id is null or s.user_id = p_user_id)
     and (v.user_id <> s.user_id or v.code <> extensions.binary_quantize(s.embedding)::bit(1536)
       or v.contexts is distinct from s.contexts);
+  select count(*) into v_astray from private.recall_astray(p_user_id);
   return query values
     ('entries_missing', v_missing::double precision, v_missing = 0),
     ('entries_orphaned', v_orphans::double precision, v_orphans = 0),
-    ('entries_drifted', v_drifted::double precision, v_drifted = 0);
+    ('entries_drifted', v_drifted::double precision, v_drifted = 0),
+    ('entries_astray', v_astray::double precision, v_astray = 0);
 
   -- recall@10 on the data itself: a sample's exact neighbours against what the search finds
   select avg(hit.share) into v_recall
@@ -70,7 +74,7 @@ begin
   return query select c.fact, c.value, c.is_good from private.check_recall(p_user_id, p_sample, p_repair) c;
 end $$;
 comment on function public.mira_check_recall(uuid, int, boolean) is
-  'Server only. Self-check of the search: entries missing, orphaned, drifted, and recall@10 against an exact scan; of one user or of all.';
+  'Server only. Self-check of the search: entries missing, orphaned, drifted, astray (in a cell no search reads), and recall@10 against an exact scan; of one user or of all.';
 
 create function public.mira_tidy_recall() returns jsonb
 language plpgsql volatile security invoker set search_path = '' as $$

@@ -125,6 +125,19 @@ export async function load(
       using ivfflat (trigger_embedding extensions.vector_cosine_ops) with (lists = 100)`);
   log(`${seconds(started)} s for the seed's ivfflat`);
   await vacuum(sql);
+  started = performance.now();
+  await tendCells(sql);
+  log(`${seconds(started)} s for Mira's cells`);
+  await vacuum(sql);
+}
+
+/** As the job of every minute would have left the cells of large users. */
+async function tendCells(sql: Sql): Promise<void> {
+  let worked = 1;
+  while (worked > 0) {
+    [{ worked }] = await sql<[{ worked: number }]>`
+      select private.tend_recall_cells(5000, 2000) as worked`;
+  }
 }
 
 /** As autovacuum would have left the tables. */

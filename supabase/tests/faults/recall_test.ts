@@ -16,6 +16,11 @@ const HELPERS = `
   create or replace function pg_temp.v(k int) returns extensions.vector language sql as $$
     select array_agg((sin(i * 0.7) + (hashint8extended((k::bigint << 20) + i, 7) % 2001) / 1000.0)::real order by i)::extensions.vector
     from generate_series(1, 1536) i $$;
+  -- one of forty themes, said in a way of its own
+  create or replace function pg_temp.themed(k int) returns extensions.vector language sql as $$
+    select array_agg((hashint8extended((k % 40::bigint << 20) + i, 5) % 2001 / 1000.0
+      + hashint8extended((k::bigint << 20) + i, 7) % 2001 / 2000.0)::real order by i)::extensions.vector
+    from generate_series(1, 1536) i $$;
 `;
 
 async function withStack(
@@ -32,10 +37,18 @@ async function withStack(
   }
 }
 
-const insertRows = (sql: ReturnType<typeof postgres>, user: string, from: number, to: number) =>
+const insertRows = (
+  sql: ReturnType<typeof postgres>,
+  user: string,
+  from: number,
+  to: number,
+  vector = "v",
+) =>
   sql`
     insert into behavior_patterns (user_id, trigger, final_outcome, trigger_embedding, embedding_model)
-    select ${user}, 'row ' || k, 'success', pg_temp.v(k), 'made-up' from generate_series(${from}::int, ${to}::int) k`;
+    select ${user}, 'row ' || k, 'success', pg_temp.${
+    sql(vector)
+  }(k), 'made-up' from generate_series(${from}::int, ${to}::int) k`;
 
 Deno.test({
   name: "64 at once record the same procedure: one row with 64 counted",
@@ -148,6 +161,60 @@ Deno.test({
         select count(*) filter (where embedding_model <> 'made-up-2')::int as old, count(*)::int as rows
         from behavior_patterns where user_id = ${user.id}`;
       deepEqual([...left], [{ old: 0, rows: 300 }]);
+    }),
+});
+
+Deno.test({
+  name:
+    "searches while a large user's rows are filed in cells, changed and added find what is there",
+  ignore,
+  fn: () =>
+    withStack(async (stack, sql) => {
+      const user = await stack.newUser();
+      await insertRows(sql, user.id, 1, 1200, "themed");
+      const [planted] = await sql`
+        select id, trigger_embedding::text as embedding from behavior_patterns where trigger = 'row 77'`;
+      let writing = true;
+      const tender = async () => {
+        const job = postgres(stack.dbUrl!, { max: 1, onnotice: () => {} });
+        let worked = 0;
+        while (writing) {
+          // two at a time: one of them must find the work taken
+          const [row] = await job`select private.tend_recall_cells(100, 500) as worked`;
+          worked += row!["worked"];
+        }
+        await job.end();
+        return worked;
+      };
+      const jobs = Promise.all([tender(), tender()]);
+      const writer = (async () => {
+        for (let round = 1; round <= 12; round++) {
+          await sql`update behavior_patterns set trigger_embedding = pg_temp.themed(${
+            round * 10_000
+          }::int + right(trigger, 3)::int) where trigger ~ ${`[0-9]${round % 10}[0-9]$`}
+            and trigger <> 'row 77'`;
+          await insertRows(sql, user.id, 1200 + round * 150, 1349 + round * 150, "themed");
+        }
+        writing = false;
+      })();
+      let searches = 0;
+      while (writing) {
+        const { data, error } = await user.client.rpc("find_similar_patterns", {
+          query_embedding: planted!["embedding"],
+          match_threshold: 0.9,
+        });
+        equal(error, null);
+        equal(data[0]?.id, planted!["id"]);
+        searches++;
+      }
+      await writer;
+      const worked = (await jobs).reduce((sum, n) => sum + n, 0);
+      ok(searches >= 5 && worked >= 1200, `${searches} searches, ${worked} rows worked on`);
+      const [filed] = await sql`
+        select count(*)::int as rows from private.recall_vectors where user_id = ${user.id} and cell <> 0`;
+      ok(filed!["rows"] > 500, `${filed!["rows"]} rows filed`);
+      const facts = (await stack.service.rpc("mira_check_recall", { p_user_id: user.id })).data;
+      ok(facts.every((fact: { is_good: boolean }) => fact.is_good), JSON.stringify(facts));
     }),
 });
 
