@@ -39,7 +39,8 @@ create table private.embedding_models (
   name text not null unique check (length(name) between 1 and 200),
   dimensions smallint not null default 1536 check (dimensions between 1 and 1536),
   margin smallint not null generated always as (ceil(64 * sqrt(dimensions / 1536.0))) stored,
-  created_at timestamptz not null default now()
+  created_at timestamptz not null default now(),
+  unique (id, name, margin)
 );
 comment on table private.embedding_models is
   'Embedding models by a small number that fits into the search index. Vectors of two models are never compared.';
@@ -51,19 +52,25 @@ comment on column private.embedding_models.margin is
 
 create table private.embedding_state (
   is_single boolean primary key default true check (is_single),
-  answering_id smallint references private.embedding_models (id),
+  answering_id smallint,
+  answering_name text,
+  answering_margin smallint,
   target_id smallint references private.embedding_models (id),
   cursor_source smallint not null default 1,
   cursor_id uuid,
   is_sweeping boolean not null default false,
   leased_until timestamptz,
-  changed_at timestamptz not null default now()
+  changed_at timestamptz not null default now(),
+  foreign key (answering_id, answering_name, answering_margin)
+    references private.embedding_models (id, name, margin) match full on update cascade
 );
 comment on table private.embedding_state is
   'One row: the model that answers searches, the model being moved to, and where the move stands.';
 comment on column private.embedding_state.is_sweeping is
   'The new model answers already; the last job is to bring behavior_patterns.trigger_embedding up to it.';
-create index embedding_state_answering_id_idx on private.embedding_state (answering_id);
+comment on column private.embedding_state.answering_margin is
+  'Margin and name of the answering model stand here too, held true by the foreign key: a search reads one row instead of joining two tables.';
+create index embedding_state_answering_id_idx on private.embedding_state (answering_id, answering_name, answering_margin);
 create index embedding_state_target_id_idx on private.embedding_state (target_id);
 insert into private.embedding_state default values;
 
@@ -91,6 +98,16 @@ comment on table private.embedding_failures is
   'Texts a model refused. After three attempts the re-embedding job goes on without them.';
 create index embedding_failures_model_id_idx on private.embedding_failures (model_id);
 
+create function private.answer_with_model(p_model_id smallint, p_instead_of smallint) returns void
+language plpgsql security definer set search_path = '' as $$
+begin
+  update private.embedding_state s
+  set answering_id = m.id, answering_name = m.name, answering_margin = m.margin, changed_at = now()
+  from private.embedding_models m where m.id = p_model_id and s.answering_id is not distinct from p_instead_of;
+end $$;
+comment on function private.answer_with_model(smallint, smallint) is
+  'From now on, this model answers searches instead of that one (null: of none), unless another has taken its place meanwhile.';
+
 -- the number of a model; a name seen for the first time gets one, and the first ever answers
 create function private.embedding_model_id(p_name text, p_dimensions int default null) returns smallint
 language plpgsql security definer set search_path = '' as $$
@@ -112,12 +129,12 @@ begin
     update private.embedding_models m set dimensions = p_dimensions where m.id = v_id and m.dimensions <> p_dimensions;
   end if;
   if v_answering is null then
-    update private.embedding_state s set answering_id = v_id, changed_at = now() where s.answering_id is null;
+    perform private.answer_with_model(v_id, v_answering);
   elsif v_answering <> v_id
     and exists (select from private.embedding_models m where m.id = v_answering and m.name = 'unspecified')
     and not exists (select from private.recall_vectors v where v.model_id = v_answering) then
     -- a nameless model nobody has a vector of steps aside at once
-    update private.embedding_state s set answering_id = v_id, changed_at = now() where s.answering_id = v_answering;
+    perform private.answer_with_model(v_id, v_answering);
   end if;
   return v_id;
 end $$;
@@ -140,7 +157,7 @@ comment on function private.known_model(text) is 'The same model name, now known
 create function private.answering_model() returns text
 language plpgsql stable security definer set search_path = '' as $$
 begin
-  return (select m.name from private.embedding_state s join private.embedding_models m on m.id = s.answering_id);
+  return (select s.answering_name from private.embedding_state s);
 end $$;
 comment on function private.answering_model() is 'The name of the model that answers searches now; null before the first vector. '
   'Definer: people cannot read private tables.';
@@ -291,4 +308,4 @@ create policy memories_update_own on public.memories for update to authenticated
 create policy memories_delete_own on public.memories for delete to authenticated using (user_id = (select auth.uid()));
 
 select private.open_to_server('{
-  embedding_model_id,known_model,answering_model,checked_embedding}');
+  answer_with_model,embedding_model_id,known_model,answering_model,checked_embedding}');

@@ -135,19 +135,18 @@ begin
       v_state.cursor_source := 1;
       v_state.cursor_id := null;
       if not found then
-        v_state.answering_id := v_model;
+        perform private.answer_with_model(v_model, v_state.answering_id);
         v_state.target_id := null;
         v_state.is_sweeping := true;
-        v_state.changed_at := now();
       end if;
     end if;
   end if;
 
   v_state.leased_until := case when v_items is not null and p_lease_seconds is not null
     then clock_timestamp() + make_interval(secs => least(p_lease_seconds, 600)) end;
-  update private.embedding_state s set answering_id = v_state.answering_id, target_id = v_state.target_id,
+  update private.embedding_state s set target_id = v_state.target_id,
     cursor_source = v_state.cursor_source, cursor_id = v_state.cursor_id, is_sweeping = v_state.is_sweeping,
-    leased_until = v_state.leased_until, changed_at = v_state.changed_at;
+    leased_until = v_state.leased_until;
 
   -- 3. the tables' own vectors follow the model that answers
   if v_items is null and v_state.is_sweeping then

@@ -144,6 +144,11 @@ language plpgsql volatile security definer set search_path = '' as $$
 declare
   v_first smallint := (select s.first_cell from private.recall_cell_sets s
     where s.user_id = p_user_id and s.model_id = p_model_id and s.reach is not null);
+  -- in the order of a hash, so that a batch leaves no page of an index full of what it replaces
+  v_due bigint[] := array(
+    select v.vid from private.recall_vectors v
+    where v.model_id = p_model_id and v.source in (1, 2) and v.user_id = p_user_id and v.cell < v_first
+    order by hashint8(v.vid) limit p_limit);
   v_filed int;
 begin
   with centroids as materialized (
@@ -151,8 +156,7 @@ begin
   -- locked, so that no row is filed by a vector it no longer has; what somebody is changing comes next time
   due as materialized (
     select v.vid, v.e from private.recall_vectors v
-    where v.model_id = p_model_id and v.source in (1, 2) and v.user_id = p_user_id and v.cell < v_first
-    limit p_limit for update skip locked)
+    where v.vid = any (v_due) and v.user_id = p_user_id and v.cell < v_first for update skip locked)
   update private.recall_vectors v
   set cell = (select c.cell from centroids c order by c.centroid operator(extensions.<#>) d.e limit 1)
   from due d where v.vid = d.vid;
