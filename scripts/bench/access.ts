@@ -13,6 +13,7 @@ import type { SqlExecutor } from "../db/executor.ts";
 import { Filler } from "./access/fill.ts";
 import { asksWho, type List, named, PAGE, readLists, viewLists } from "./access/lists.ts";
 import { readPlan } from "./access/plan.ts";
+import { median } from "./quantile.ts";
 import type { Bench, BenchRow } from "./types.ts";
 
 const RUNS = 150;
@@ -157,6 +158,3 @@ async function become(db: SqlExecutor, user: string): Promise<void> {
     [JSON.stringify({ sub: user, role: "authenticated" }), user],
   );
 }
-
-const median = (values: number[]) =>
-  values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)]!;

@@ -3,7 +3,9 @@
  * each event of a batch with a call of its own.
  */
 
-import { startStack, type TestStack, type TestUser } from "../../supabase/tests/support/stack.ts";
+import { startStack, type TestUser } from "../../supabase/tests/support/stack.ts";
+import { naiveFunction, type NaiveTable, post } from "./naive_function.ts";
+import { median } from "./quantile.ts";
 import type { Bench } from "./types.ts";
 
 const BATCH = 100;
@@ -16,13 +18,12 @@ const USERS = 24;
 export const bench: Bench = async ({ dbUrl, log }) => {
   if (dbUrl !== undefined) Deno.env.set("MIRA_TEST_DB_URL", dbUrl);
   const stack = await startStack();
-  const naive = await naiveFunction(stack);
+  const naive = await naiveFunction(stack, NAIVE);
   try {
     const users = await Promise.all(Array.from({ length: USERS }, () => stack.newUser()));
     const ours = (user: TestUser, events: unknown[]) =>
-      post(`${stack.url}/functions/v1/track-event`, user, stack.publishableKey, { events });
-    const theirs = (user: TestUser, events: unknown[]) =>
-      post(naive.url, user, stack.publishableKey, { events });
+      post(stack, `${stack.url}/functions/v1/track-event`, user, { events });
+    const theirs = (user: TestUser, events: unknown[]) => post(stack, naive.url, user, { events });
     await measure(users, ours, 10);
     await measure(users, theirs, 2);
     const ourRates: number[] = [];
@@ -74,7 +75,7 @@ async function measure(users: TestUser[], send: Send, batches: number): Promise<
   const started = performance.now();
   await Promise.all(Array.from({ length: CLIENTS }, async () => {
     while (left-- > 0) {
-      await send(users[left % users.length < 0 ? 0 : left % users.length]!, batch());
+      await send(users[left % users.length]!, batch());
     }
   }));
   return batches * BATCH / ((performance.now() - started) / 1000);
@@ -94,46 +95,22 @@ function batch(): unknown[] {
   }));
 }
 
-async function post(url: string, user: TestUser, apikey: string, body: unknown): Promise<void> {
-  const response = await fetch(url, {
-    method: "POST",
-    headers: { apikey, authorization: `Bearer ${user.jwt}`, "content-type": "application/json" },
-    body: JSON.stringify(body),
-  });
-  if (!response.ok) throw new Error(`${response.status} ${await response.text()}`);
-  await response.body?.cancel();
-}
-
-/** The naive function over the same Data API and a table with the seed's columns and indexes. */
-async function naiveFunction(stack: TestStack): Promise<{ url: string; close: () => void }> {
-  for (
-    const statement of [
-      `create table public.naive_events (id uuid primary key default gen_random_uuid(),
-        session_id uuid not null, user_id uuid references auth.users (id), event_type text not null,
-        module text not null, page text not null, payload jsonb default '{}', created_at timestamptz default now())`,
-      "create index on public.naive_events (session_id)",
-      "create index on public.naive_events (user_id)",
-      "create index on public.naive_events (created_at)",
-      "grant all on public.naive_events to service_role",
-    ]
-  ) await stack.sql(statement);
-  const server = Deno.serve(
-    { hostname: "127.0.0.1", port: 0, onListen: () => {} },
-    async (request) => {
-      const { events } = await request.json() as { events: Record<string, unknown>[] };
-      const token = request.headers.get("authorization")!.split(".")[1]!;
-      const user_id = JSON.parse(atob(token.replaceAll("-", "+").replaceAll("_", "/"))).sub;
-      for (const { session_id, event_type, module, page, payload } of events) {
-        const { error } = await stack.service.from("naive_events")
-          .insert({ session_id, user_id, event_type, module, page, payload });
-        if (error) return new Response(error.message, { status: 400 });
-      }
-      return Response.json({ ok: true });
-    },
-  );
-  return { url: `http://127.0.0.1:${server.addr.port}/`, close: () => void server.shutdown() };
-}
-
-function median(values: number[]): number {
-  return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)]!;
-}
+const NAIVE: NaiveTable = {
+  make: [
+    `create table public.naive_events (id uuid primary key default gen_random_uuid(),
+      session_id uuid not null, user_id uuid references auth.users (id), event_type text not null,
+      module text not null, page text not null, payload jsonb default '{}', created_at timestamptz default now())`,
+    "create index on public.naive_events (session_id)",
+    "create index on public.naive_events (user_id)",
+    "create index on public.naive_events (created_at)",
+  ],
+  name: "naive_events",
+  list: "events",
+  rowOf: ({ session_id, event_type, module, page, payload }) => ({
+    session_id,
+    event_type,
+    module,
+    page,
+    payload,
+  }),
+};

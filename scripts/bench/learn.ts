@@ -9,6 +9,7 @@ import { trainNext } from "../../functions-shared/behaviour/predict_next.ts";
 import { seededRandom } from "../../functions-shared/behaviour/statistics.ts";
 import type { BehaviourEvent } from "../../functions-shared/behaviour/types.ts";
 import { startStack, type TestStack, type TestUser } from "../../supabase/tests/support/stack.ts";
+import { median } from "./quantile.ts";
 import type { Bench } from "./types.ts";
 
 const OLD = [1_000, 10_000, 100_000];
@@ -196,8 +197,4 @@ function timedSync(work: () => unknown): number {
   const start = performance.now();
   work();
   return performance.now() - start;
-}
-
-function median(values: number[]): number {
-  return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)]!;
 }

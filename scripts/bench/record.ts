@@ -5,6 +5,8 @@
 
 import { startStack, type TestStack, type TestUser } from "../../supabase/tests/support/stack.ts";
 import { readEvents } from "../../supabase/tests/support/sse.ts";
+import { naiveFunction, type NaiveTable, post } from "./naive_function.ts";
+import { median, quantile } from "./quantile.ts";
 import type { Bench, BenchRow } from "./types.ts";
 
 const BATCH = 200;
@@ -34,18 +36,15 @@ export const bench: Bench = async ({ dbUrl, args, log }) => {
 };
 
 type Say = (message: string) => void;
-const median = (values: number[]) => quantile(values, 0.5);
-const quantile = (values: number[], q: number) =>
-  values.toSorted((a, b) => a - b)[Math.min(values.length - 1, Math.floor(values.length * q))]!;
 const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
 async function writing(stack: TestStack, log: Say): Promise<BenchRow> {
-  const naive = await naiveFunction(stack);
+  const naive = await naiveFunction(stack, NAIVE);
   try {
     const users = await Promise.all(Array.from({ length: 12 }, () => stack.newUser()));
     const ours = (user: TestUser) =>
-      post(`${stack.url}/functions/v1/log-execution`, stack, user, { logs: batch() });
-    const theirs = (user: TestUser) => post(naive.url, stack, user, { logs: batch() });
+      post(stack, `${stack.url}/functions/v1/log-execution`, user, { logs: batch() });
+    const theirs = (user: TestUser) => post(stack, naive.url, user, { logs: batch() });
     await rate(users, ours, 4);
     await rate(users, theirs, 2);
     const [our, their]: number[][] = [[], []];
@@ -224,46 +223,18 @@ function batch(): Record<string, unknown>[] {
   }));
 }
 
-async function post(url: string, stack: TestStack, user: TestUser, body: unknown): Promise<void> {
-  const response = await fetch(url, {
-    method: "POST",
-    headers: {
-      apikey: stack.publishableKey,
-      authorization: `Bearer ${user.jwt}`,
-      "content-type": "application/json",
-    },
-    body: JSON.stringify(body),
-  });
-  if (!response.ok) throw new Error(`${response.status} ${await response.text()}`);
-  await response.body?.cancel();
-}
-
-/** The function people write first, over the same Data API and a table as seed 004 describes it. */
-async function naiveFunction(stack: TestStack): Promise<{ url: string; close: () => void }> {
-  for (
-    const statement of [
-      `create table public.seed_logs (id uuid primary key default gen_random_uuid(),
-        user_id uuid not null references auth.users (id) on delete cascade, task_id uuid not null,
-        step text, agent_type text, level text, message text not null, metadata jsonb default '{}',
-        created_at timestamptz default now())`,
-      "create index on public.seed_logs (user_id)",
-      "create index on public.seed_logs (task_id)",
-      "create index on public.seed_logs (created_at)",
-      "grant all on public.seed_logs to service_role",
-    ]
-  ) await stack.sql(statement);
-  const server = Deno.serve(
-    { hostname: "127.0.0.1", port: 0, onListen: () => {} },
-    async (request) => {
-      const { logs } = await request.json() as { logs: Record<string, unknown>[] };
-      const token = request.headers.get("authorization")!.split(".")[1]!;
-      const user_id = JSON.parse(atob(token.replaceAll("-", "+").replaceAll("_", "/"))).sub;
-      for (const line of logs) {
-        const { error } = await stack.service.from("seed_logs").insert({ user_id, ...line });
-        if (error) return new Response(error.message, { status: 400 });
-      }
-      return Response.json({ ok: true });
-    },
-  );
-  return { url: `http://127.0.0.1:${server.addr.port}/`, close: () => void server.shutdown() };
-}
+/** A table as seed 004 describes it. */
+const NAIVE: NaiveTable = {
+  make: [
+    `create table public.seed_logs (id uuid primary key default gen_random_uuid(),
+      user_id uuid not null references auth.users (id) on delete cascade, task_id uuid not null,
+      step text, agent_type text, level text, message text not null, metadata jsonb default '{}',
+      created_at timestamptz default now())`,
+    "create index on public.seed_logs (user_id)",
+    "create index on public.seed_logs (task_id)",
+    "create index on public.seed_logs (created_at)",
+  ],
+  name: "seed_logs",
+  list: "logs",
+  rowOf: (line) => line,
+};

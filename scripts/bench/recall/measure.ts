@@ -1,5 +1,6 @@
 /** Timings inside the server, so that the client and the wire count for nobody. */
 
+import { quantile } from "../quantile.ts";
 import type { Sql } from "./database.ts";
 
 /** One way to answer the search. */
@@ -180,12 +181,6 @@ export async function busyClients(
   }));
   const all = times.flat();
   return { tps: all.length / elapsed, p50: quantile(all, 0.5), p95: quantile(all, 0.95) };
-}
-
-/** The `q` quantile of a list. */
-export function quantile(values: number[], q: number): number {
-  const sorted = values.toSorted((a, b) => a - b);
-  return sorted[Math.min(sorted.length - 1, Math.floor(q * sorted.length))] ?? NaN;
 }
 
 /** As the signed-in user, or as the owner for searches over everybody. */
