@@ -34,8 +34,9 @@ export async function doRouter(work: Work): Promise<Outcome> {
   const outcome = await doLlm({ ...work, task });
   const { error, ...rest } = outcome;
   if (!error) return { ...outcome, output: (outcome.output as { label: string }).label };
-  // a model that cannot decide leaves the decision to the graph
-  if (error.code !== "llm_output_invalid" || typeof config["default"] !== "string") return outcome;
+  // a model that cannot or will not decide leaves the decision to the graph
+  const isUndecided = error.code === "llm_output_invalid" || error.code === "llm_declined";
+  if (!isUndecided || typeof config["default"] !== "string") return outcome;
   return {
     ...rest,
     output: config["default"],

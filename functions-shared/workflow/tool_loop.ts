@@ -75,7 +75,7 @@ export function nextMove(plan: Conversation, records: ConversationRecord[]): Mov
       continue;
     }
     const no = refusalOf(reply);
-    if (no !== undefined) return fail("llm_refused", no);
+    if (no !== undefined) return fail("llm_declined", no);
     const { value, complaint } = readAnswer(plan, reply);
     if (complaint === undefined) return { do: "finish", answer: value, messages };
     if (++repairs > plan.max_repairs) {

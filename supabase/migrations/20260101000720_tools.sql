@@ -76,7 +76,8 @@ insert into public.mira_tool_definitions (name, description, schema, function_pa
       "threshold":{"type":"number","minimum":0,"maximum":1}}}', 'internal:recall_memories', true),
   ('save_document', 'Keeps a document that the run produced.',
    '{"type":"object","required":["document_type","title"],"additionalProperties":false,"properties":{
-      "document_type":{"type":"string","minLength":1,"maxLength":50},
+      "document_type":{"type":"string","minLength":1,"maxLength":50,
+        "description":"doc, sheet, slide, form, email, calendar_event, file or other"},
       "title":{"type":"string","minLength":1,"maxLength":500},
       "url":{"type":"string","maxLength":2000},
       "service":{"type":"string","maxLength":100},

@@ -99,6 +99,21 @@ const judge = {
   ],
 };
 
+Deno.test("a model that will not judge leaves the decision to the graph, and elsewhere fails its step", async () => {
+  fresh();
+  const refusal = "I would rather not.";
+  const message = { role: "assistant", content: null, refusal };
+  const garbage = JSON.stringify({ choices: [{ message, finish_reason: "stop" }] });
+  model.say({ garbage }, { garbage });
+  const judged = await run(judge, { text: "lovely" });
+  assert.deepEqual(judged.state.blame, { said: "bad" }, JSON.stringify(judged.error));
+  const asked = await run(chain(llm("a", { prompt: "hi" })));
+  assert.deepEqual([asked.status, asked.error.code], ["failed", "llm_declined"]);
+  assert.match(asked.error.message, /I would rather not/);
+  assert.ok(asked.usage.tokens > 0, "what was paid for is counted");
+  assert.equal(model.requests.length, 2, "asked again");
+});
+
 Deno.test("a model that routes can only choose among the labels that are drawn", async () => {
   fresh();
   model.say({ text: '{"label":"good"}' });

@@ -133,12 +133,12 @@ Deno.test("a refusal ends the conversation: it is no answer, and asking again is
   const move = nextMove({ ...plan, answer: { type: "object" } }, [{ kind: "model", reply }]);
   assert.deepEqual(move, {
     do: "fail",
-    code: "llm_refused",
+    code: "llm_declined",
     detail: "The model refused to answer: I will not.",
   });
   assert.deepEqual(nextMove(plan, [says("", "content_filter")]), {
     do: "fail",
-    code: "llm_refused",
+    code: "llm_declined",
     detail: "The model service's content filter held the answer back.",
   });
 });
