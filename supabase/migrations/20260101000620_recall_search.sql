@@ -128,6 +128,8 @@ end $$;
 comment on function public.find_similar_patterns(extensions.vector, double precision, int, uuid) is
   'Seed 001: patterns most similar to an embedding. A user sees only their own; the service names a user or, with none, searches everybody''s. Threshold is clamped to [-1,1], count to [1,200].';
 
+-- One statement, because each one more costs a small user what reading fifty codes does: the request, the
+-- index keys nearest to it, the rows behind them, the patterns behind the nearest.
 create function private.find_similar_patterns(
   p_embedding extensions.vector, p_threshold double precision, p_count int, p_user_id uuid)
 returns table (
@@ -139,60 +141,55 @@ set search_path = '' set plan_cache_mode = force_generic_plan as $$
 declare
   v_user uuid := private.acting_user(p_user_id);
   v_norm double precision := extensions.vector_norm(p_embedding);
-  -- not one record: its fields would be looked up again for every row of the scan
-  v_model smallint;
-  v_margin smallint;
-  v_name text;
-  v_code bit(1536);
-  v_half extensions.halfvec(1536);
-  v_threshold double precision;
-  v_wanted int;
-  v_cap int;
-  v_has_cells boolean;
-  v_keys bigint[];
 begin
   if v_norm is null or v_norm = 0 or extensions.vector_dims(p_embedding) <> 1536 then
     perform private.checked_embedding(p_embedding);
   end if;
-  -- in one query, because every expression of its own is prepared anew in each transaction
-  select s.answering_id, s.answering_margin, s.answering_name, extensions.binary_quantize(p_embedding)::bit(1536),
-    (case when abs(v_norm - 1) < 0.001 then p_embedding else extensions.l2_normalize(p_embedding) end)::extensions.halfvec(1536),
-    least(greatest(coalesce(p_threshold, 0.7), -1), 1), least(greatest(coalesce(p_count, 5), 1), 200),
-    greatest(400, 8 * least(p_count, 200)),
-    -- asked of the index that is read next, and not of the list of sets: one table less to open
-    exists (select from private.recall_vectors n
-      where n.model_id = s.answering_id and n.source = 1 and n.user_id = v_user and n.cell > 0)
-  into v_model, v_margin, v_name, v_code, v_half, v_threshold, v_wanted, v_cap, v_has_cells
-  from private.embedding_state s;
-  if v_model is null then
-    return; -- nothing was ever stored
-  end if;
-  if v_user is not null and not v_has_cells then
-    -- recall_scan, spelled out for the call that is made most: a fifth of a small user's time
-    v_keys := array(
-      select ((n.code operator(extensions.<~>) v_code)::bigint << 48) | n.vid
-      from private.recall_vectors n
-      where n.model_id = v_model and n.source = 1 and n.user_id = v_user
-      order by 1 limit v_cap);
-    v_keys := v_keys[1 : width_bucket(((coalesce(v_keys[v_wanted] >> 48, 1536) + v_margin + 1) << 48) - 1, v_keys)];
-  end if;
-  if v_user is null or v_has_cells or cardinality(v_keys) = v_cap then
-    v_keys := private.recall_scan(v_user, v_model, v_margin, '{1}', v_code, v_half, v_wanted, null);
-  end if;
   return query
-    select z.* from (
-      select p.id, p.trigger, p.context, p.actions, p.final_outcome, p.confidence, p.use_count,
+    select z.id, z.trigger, z.context, z.actions, z.final_outcome, z.confidence, z.use_count, z.exact
+    from (
+      select p.id, p.trigger, p.context, p.actions, p.final_outcome, p.confidence, p.use_count, near.threshold,
         -- full precision for the winners; while a model is being replaced, only the index has the new vector
-        case when p.embedding_model = v_name
+        case when p.embedding_model = near.model
           then 1 - (p.trigger_embedding operator(extensions.<=>) p_embedding) else 1 - w.distance end as exact
       from (
-        select n.source_id, n.e operator(extensions.<=>) v_half as distance
-        from private.recall_vectors n where n.vid = any (array(select unnest(v_keys) & 281474976710655))
-        order by 2 limit v_wanted) w
+        select k.model, k.half, k.wanted, k.threshold,
+          case when k.close < k.cap then array(select unnest(k.keys[1 : k.close]) & 281474976710655)
+            -- everybody's rows, cells, or a crowd
+            else private.recall_scan(v_user, k.model_id, k.margin, '{1}', k.code, k.half, k.wanted, null) end as vids
+        from (
+          select a.*, width_bucket(((coalesce(a.keys[a.wanted] >> 48, 1536) + a.margin + 1) << 48) - 1, a.keys) as close
+          from (
+            select r.*,
+              -- recall_scan, spelled out for the call that is made most: a fifth of a small user's time. Whether
+              -- there are cells is asked of the index that is read next: one table less to open
+              case when v_user is not null and not exists (
+                select from private.recall_vectors n
+                where n.model_id = r.model_id and n.source = 1 and n.user_id = v_user and n.cell > 0)
+              then array(
+                select ((n.code operator(extensions.<~>) r.code)::bigint << 48) | n.vid
+                from private.recall_vectors n
+                where n.model_id = r.model_id and n.source = 1 and n.user_id = v_user
+                order by 1 limit r.cap) end as keys
+            from (
+              select s.answering_id as model_id, s.answering_margin as margin, s.answering_name as model,
+                extensions.binary_quantize(p_embedding)::bit(1536) as code,
+                (case when abs(v_norm - 1) < 0.001 then p_embedding
+                  else extensions.l2_normalize(p_embedding) end)::extensions.halfvec(1536) as half,
+                least(greatest(coalesce(p_threshold, 0.7), -1), 1) as threshold,
+                least(greatest(coalesce(p_count, 5), 1), 200) as wanted, greatest(400, 8 * least(p_count, 200)) as cap
+              from private.embedding_state s where s.answering_id is not null limit 1) r
+            offset 0) a
+          offset 0) k
+        offset 0) near
+      cross join lateral (
+        select n.source_id, n.e operator(extensions.<=>) near.half as distance
+        from private.recall_vectors n where n.vid = any (near.vids)
+        order by 2 limit near.wanted) w
       join public.behavior_patterns p on p.id = w.source_id
-      where w.distance <= 1.001 - v_threshold
+      where w.distance <= 1.001 - near.threshold
       offset 0) z
-    where z.exact >= v_threshold
+    where z.exact >= z.threshold
     order by z.exact desc;
 end $$;
 comment on function private.find_similar_patterns(extensions.vector, double precision, int, uuid) is
