@@ -191,6 +191,9 @@ export const RunStep = z.looseObject({
   type: z.string(),
   status: z.string(),
   attempt: z.number(),
+  output: z.unknown().optional(),
+  /** Instead of the output, when newer steps have filled 4 MiB: its size. Its event has it whole. */
+  output_bytes: z.number().optional(),
 });
 
 /** Answer of every route that moves or reads a run: 200 when it has ended or waits, else 202. */

@@ -17,9 +17,14 @@ begin
     'version', (select version from private.workflow_versions where id = r.version_id), 'thread_id', r.thread_id,
     'user_id', r.user_id, 'state', r.state_data, 'input', r.input,
     'waiting', case when r.status in ('completed', 'failed', 'cancelled') then '[]' else coalesce(private.waiting(r), '[]') end,
-    'steps', coalesce((select jsonb_agg(private.event_data(s, vn) order by s.event)
-      from private.run_steps s join private.version_nodes vn on vn.version_id = r.version_id and vn.key = s.node
-      where s.run = r.number and s.kind in ('step', 'failed')), '[]'),
+    'steps', coalesce((select jsonb_agg(case when t.bytes <= 4194304 then private.event_data(t.step, vn)
+        else private.event_data(t.step, vn) - 'output' || jsonb_build_object('output_bytes', t.own) end order by (t.step).event)
+      from (
+        -- what all steps put out may be more than anybody can hold: the newest is shown, of the others the size
+        select s as step, octet_length(s.output::text) as own,
+          coalesce(sum(octet_length(s.output::text)) over (order by s.event desc), 0) as bytes
+        from private.run_steps s where s.run = r.number and s.kind in ('step', 'failed')) t
+      join private.version_nodes vn on vn.version_id = r.version_id and vn.key = (t.step).node), '[]'),
     'usage', jsonb_build_object('steps', r.steps_used, 'tokens', r.tokens_used, 'cost_micros', r.cost_micros,
       'is_priced', not exists (select from private.run_steps s where s.run = r.number and s.usage -> 'cost_micros' = 'null')),
     'budget_left', v_left, 'last_event', r.last_event,
@@ -47,15 +52,21 @@ declare
   r public.mira_workflow_state;
   v_done boolean;
   v_events jsonb;
-  v_limit int := least(greatest(p_limit, 1), 1000);
+  -- numbers have no gaps
+  v_last bigint := greatest(p_after, 0)::bigint + least(greatest(p_limit, 1), 1000);
 begin
   select * into r from public.mira_workflow_state where id = p_run_id and (p_user_id is null or user_id = p_user_id);
   if not found then
     raise exception using errcode = 'PT404', message = 'run_not_found', detail = 'There is no such run of yours.';
   end if;
   v_done := r.status in ('completed', 'failed', 'cancelled');
+  -- a page ends with the event that takes it over 4 MiB: whoever follows must be able to hold it
+  v_last := least(v_last, (
+    select min(b.event) from (
+      select t.event, sum(coalesce(octet_length(t.output::text), 0) + coalesce(octet_length(t.call::text), 0)) over (order by t.event) as bytes
+      from private.run_steps t where t.run = r.number and t.event > p_after and t.event <= v_last) b
+    where b.bytes > 4194304));
   select coalesce(jsonb_agg(e.value order by (e.value ->> 'id')::int), '[]') into v_events from (
-    select value from (
       select jsonb_build_object('id', 1, 'event', 'run', 'at', r.created_at,
         'data', jsonb_build_object('run_id', r.id, 'workflow_id', r.workflow_id, 'input', r.input)) as value where p_after < 1
       union all
@@ -65,13 +76,12 @@ begin
                'prompt', coalesce(s.call -> 'prompt', n.node #> '{config,prompt}'),
                'schema', coalesce(s.call -> 'schema', n.node #> '{config,schema}'), 'confirm', s.call -> 'confirm', 'signal', n.node #> '{config,signal}')) else '{}' end)
       from private.run_steps s join private.version_nodes n on n.version_id = r.version_id and n.key = s.node
-      where s.run = r.number and s.event > greatest(p_after, 1)
+      where s.run = r.number and s.event > greatest(p_after, 1) and s.event <= v_last
       union all
       select jsonb_build_object('id', r.last_event, 'event', 'end', 'at', r.finished_at,
         'data', jsonb_strip_nulls(jsonb_build_object('run_id', r.id, 'status', r.status, 'error', r.error))
           || case when r.status = 'completed' then jsonb_build_object('output', private.output_of(r)) else '{}' end)
-      where v_done and p_after < r.last_event
-    ) z order by (value ->> 'id')::int limit v_limit) e;
+      where v_done and p_after < r.last_event and r.last_event <= v_last) e;
   return jsonb_build_object('status', r.status, 'last_event', r.last_event, 'events', v_events,
     'finished', v_done and coalesce((v_events -> -1 ->> 'id')::int, p_after) >= r.last_event);
 end $$;
