@@ -9,7 +9,7 @@ import { keepAlive } from "../http/afterwards.ts";
 import type { MiraContext } from "../http/app.ts";
 import { eventStream } from "../http/sse.ts";
 import { openSecret } from "../vault/open_secret.ts";
-import { driveRun } from "./drive_run.ts";
+import { driveRun, isSettled } from "./drive_run.ts";
 import type { Reply } from "./engine.ts";
 import { goOnLater } from "./go_on_later.ts";
 import { Happenings, runEvents } from "./run_events.ts";
@@ -82,6 +82,16 @@ export async function showRun(c: MiraContext, runId: string): Promise<Response> 
 
 /** No run has an event after this one. */
 const LAST_EVENT = 2 ** 31 - 1;
+
+/** The answer of a request once more: the run as it stands, or its events up to where it rests. */
+export async function repeatRun(c: MiraContext, runId: string): Promise<Response> {
+  const run = await readRun(c, runId);
+  if (!wantsStream(c)) return c.json(run);
+  if (!isSettled(run)) return streamRun(c, runId);
+  const happenings = new Happenings();
+  happenings.end();
+  return streamRun(c, runId, happenings);
+}
 
 function wantsStream(c: MiraContext): boolean {
   return (c.req.header("accept") ?? "").includes("text/event-stream");

@@ -17,7 +17,7 @@ export interface Drive {
 }
 
 /** True when nothing more happens before somebody else acts. */
-function isSettled(reply: Reply): boolean {
+export function isSettled(reply: Pick<Reply, "status" | "waiting">): boolean {
   if (hasEnded(reply.status)) return true;
   return reply.status === "waiting" &&
     (reply.waiting ?? []).some(({ kind }) => kind === "human" || kind === "signal");

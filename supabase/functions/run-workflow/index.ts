@@ -18,6 +18,7 @@ import {
   answerRun,
   hostOf,
   ownerOf,
+  repeatRun,
   showRun,
 } from "../../../functions-shared/runner/answer_run.ts";
 import { checkInput, schemaProblems } from "../../../functions-shared/runner/check_input.ts";
@@ -110,41 +111,53 @@ app.get("/:run_id{[0-9a-fA-F-]{36}}", people, reading, async (c) => {
   return await showRun(c, uuidParam(c, "run_id"));
 });
 
-app.post("/:run_id{[0-9a-fA-F-]{36}}/resume", people, steering, idempotent(showRun), async (c) => {
-  const input = await readBody(c, ResumeRequest);
-  const runId = uuidParam(c, "run_id");
-  const seq = input.step_id === undefined ? undefined : stepNumber(input.step_id, runId);
-  await checkAnswer(c.var.admin, ownerOf(c), runId, input.value, seq);
-  const reply = await rpc<Reply>(c.var.admin, "mira_resume_run", {
-    p_user_id: ownerOf(c),
-    p_run_id: runId,
-    p_value: { value: input.value },
-    p_boxed: true,
-    p_seq: seq ?? null,
-    p_lease_ms: LEASE_MS,
-    p_request_id: c.var.effectId ?? null,
-  });
-  return await answerRun(c, reply, input.wait_ms);
-});
-
-app.post("/:run_id{[0-9a-fA-F-]{36}}/signal", people, steering, idempotent(showRun), async (c) => {
-  const input = await readBody(c, SignalRequest);
-  const reply = await rpc<Reply & { delivered: boolean; duplicate: boolean }>(
-    c.var.admin,
-    "mira_signal_run",
-    {
+app.post(
+  "/:run_id{[0-9a-fA-F-]{36}}/resume",
+  people,
+  steering,
+  idempotent(repeatRun),
+  async (c) => {
+    const input = await readBody(c, ResumeRequest);
+    const runId = uuidParam(c, "run_id");
+    const seq = input.step_id === undefined ? undefined : stepNumber(input.step_id, runId);
+    await checkAnswer(c.var.admin, ownerOf(c), runId, input.value, seq);
+    const reply = await rpc<Reply>(c.var.admin, "mira_resume_run", {
       p_user_id: ownerOf(c),
-      p_run_id: uuidParam(c, "run_id"),
-      p_name: input.name,
-      p_payload: { value: input.payload },
+      p_run_id: runId,
+      p_value: { value: input.value },
       p_boxed: true,
-      p_dedup_id: input.dedup_id ?? c.var.effectId ?? null,
+      p_seq: seq ?? null,
       p_lease_ms: LEASE_MS,
-    },
-  );
-  const { delivered, duplicate } = reply;
-  return await answerRun(c, reply, input.wait_ms, { delivered, duplicate });
-});
+      p_request_id: c.var.effectId ?? null,
+    });
+    return await answerRun(c, reply, input.wait_ms);
+  },
+);
+
+app.post(
+  "/:run_id{[0-9a-fA-F-]{36}}/signal",
+  people,
+  steering,
+  idempotent(repeatRun),
+  async (c) => {
+    const input = await readBody(c, SignalRequest);
+    const reply = await rpc<Reply & { delivered: boolean; duplicate: boolean }>(
+      c.var.admin,
+      "mira_signal_run",
+      {
+        p_user_id: ownerOf(c),
+        p_run_id: uuidParam(c, "run_id"),
+        p_name: input.name,
+        p_payload: { value: input.payload },
+        p_boxed: true,
+        p_dedup_id: input.dedup_id ?? c.var.effectId ?? null,
+        p_lease_ms: LEASE_MS,
+      },
+    );
+    const { delivered, duplicate } = reply;
+    return await answerRun(c, reply, input.wait_ms, { delivered, duplicate });
+  },
+);
 
 app.post("/:run_id{[0-9a-fA-F-]{36}}/cancel", people, steering, idempotent(), async (c) => {
   const hasBody = (await readBytes(c)).byteLength > 0;
@@ -161,7 +174,7 @@ app.post(
   "/:run_id{[0-9a-fA-F-]{36}}/fork",
   people,
   starting,
-  idempotent(showRun),
+  idempotent(repeatRun),
   async (c) => {
     const input = await readBody(c, ForkRequest);
     const runId = uuidParam(c, "run_id");
