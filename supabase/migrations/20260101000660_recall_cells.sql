@@ -174,7 +174,7 @@ comment on function private.file_recall_rows(uuid, smallint, int) is
 create function private.tend_recall_cells(p_limit int, p_least int) returns int
 language plpgsql volatile security definer set search_path = '' as $$
 declare
-  v_limit int := least(greatest(coalesce(p_limit, 5000), 1), 100000);
+  v_limit int := least(greatest(coalesce(p_limit, 1000), 1), 100000);
   v_least int := greatest(coalesce(p_least, 2000), 500);
   v_model smallint := (select s.answering_id from private.embedding_state s);
   v_start uuid := gen_random_uuid();
@@ -240,13 +240,13 @@ end $$;
 comment on function private.tend_recall_cells(int, int) is
   'Body of mira_tend_recall_cells. Definer: private tables.';
 
-create function public.mira_tend_recall_cells(p_limit int default 5000, p_least int default 2000) returns int
+create function public.mira_tend_recall_cells(p_limit int default 1000, p_least int default 2000) returns int
 language plpgsql volatile security invoker set search_path = '' as $$
 begin
   return private.tend_recall_cells(p_limit, p_least);
 end $$;
 comment on function public.mira_tend_recall_cells(int, int) is
-  'Server only, for cron: makes cells for users of p_least rows or more, anew where their rows have doubled or halved, and files what has come in, about p_limit rows a call. Returns how many rows it worked on, 0 when nothing is due.';
+  'Server only, for cron: makes cells for users of p_least rows or more, anew where their rows have doubled or halved, and files what has come in, about p_limit rows a call: few, because each leaves a hole in a page that a later insert fills. Returns how many rows it worked on, 0 when nothing is due.';
 
 create function private.recall_astray(p_user_id uuid) returns table (vid bigint)
 language plpgsql stable security definer set search_path = '' as $$

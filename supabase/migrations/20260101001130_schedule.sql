@@ -26,7 +26,7 @@ insert into private.scheduled_jobs (name, schedule, path, command) values
   ('mira-work', '10 seconds', '/run-workflow/work', null),
   ('mira-embed', '* * * * *', '/find-patterns/embed', null),
   ('mira-recall', '* * * * *', null, 'select private.tidy_recall()'),
-  ('mira-cells', '* * * * *', null, 'select private.tend_recall_cells(5000, 2000)'),
+  ('mira-cells', '* * * * *', null, 'select private.tend_recall_cells(1000, 2000)'),
   ('mira-record', '*/10 * * * *', null, 'select private.trim_record()'),
   ('mira-runs', '29 * * * *', null, 'select private.purge_runs()'),
   ('mira-retention', '17 3 * * *', null, 'select private.run_retention()');

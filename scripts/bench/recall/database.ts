@@ -128,6 +128,7 @@ export async function load(
   started = performance.now();
   await tendCells(sql);
   log(`${seconds(started)} s for Mira's cells`);
+  await vacuum(sql);
 }
 
 /** As the job of every minute would have left the cells of large users, and autovacuum between. */
@@ -135,8 +136,8 @@ async function tendCells(sql: Sql): Promise<void> {
   let worked = 1;
   while (worked > 0) {
     [{ worked }] = await sql<[{ worked: number }]>`
-      select private.tend_recall_cells(5000, 2000) as worked`;
-    await sql.unsafe("vacuum (analyze) private.recall_vectors");
+      select private.tend_recall_cells(1000, 2000) as worked`;
+    await sql.unsafe("vacuum private.recall_vectors");
   }
 }
 
