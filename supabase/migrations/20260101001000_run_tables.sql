@@ -47,7 +47,7 @@
 -- The files of the engine follow a step's way: run_state (values), run_records (what is written beside the
 -- checkpoint), run_moves (walking the graph), run_maps (fan-out), run_tasks (handing out), run_saves (the
 -- checkpoint), run_claims, run_starts, run_purse (budgets), run_advances (reports), run_leases, run_steering
--- (answers, signals, forks), run_reading, run_faces (the doors).
+-- (answers, signals, cancels), run_forks, run_reading, run_faces (the doors).
 --
 -- Tables of steps, items and maps carry no foreign key to the run: the check would cost every step an
 -- extra row lock. Triggers on the run's deletion take them along instead, in the order of the locks.
