@@ -105,6 +105,20 @@ comment on function private.write_event(public.mira_workflow_state, int, int, te
 
 -- Spend -------------------------------------------------------------------------------------------------------
 
+-- What a report says it used. Nobody's report gives anything back.
+create function private.tokens_of(p_usage jsonb) returns bigint
+language sql immutable set search_path = '' as $$
+  select (greatest(coalesce((p_usage ->> 'input_tokens')::numeric, 0), 0)
+    + greatest(coalesce((p_usage ->> 'output_tokens')::numeric, 0), 0))::bigint
+$$;
+comment on function private.tokens_of(jsonb) is 'Tokens of a usage {input_tokens, output_tokens}; 0 for none.';
+
+create function private.cost_of(p_usage jsonb) returns bigint
+language sql immutable set search_path = '' as $$
+  select greatest(coalesce((p_usage ->> 'cost_micros')::numeric, 0), 0)::bigint
+$$;
+comment on function private.cost_of(jsonb) is 'Millionths of a dollar of a usage {cost_micros}; 0 for none.';
+
 create function private.spend(p_user_id uuid, p_tokens bigint, p_cost bigint) returns void
 language plpgsql set search_path = '' as $$
 begin
@@ -155,4 +169,4 @@ comment on function private.fail_run(public.mira_workflow_state, text, text, tex
 
 -- Nobody calls these but the server.
 select private.close_functions('{
-  write_log,keep_json,write_reported,write_event,spend,user_left,budget_left,fail_run}');
+  write_log,keep_json,write_reported,write_event,tokens_of,cost_of,spend,user_left,budget_left,fail_run}');

@@ -146,8 +146,8 @@ begin
     returning x.idx, x.again, x.error is not null as bad, x.usage
   )
   select array_agg(idx), count(*) filter (where bad and not again),
-    coalesce(sum(coalesce((usage ->> 'input_tokens')::numeric, 0) + coalesce((usage ->> 'output_tokens')::numeric, 0)), 0),
-    coalesce(sum((usage ->> 'cost_micros')::numeric), 0)
+    coalesce(sum(private.tokens_of(usage)) filter (where usage is not null), 0),
+    coalesce(sum(private.cost_of(usage)) filter (where usage is not null), 0)
     into v_put, v_failed, v_tokens, v_cost from put;
   if v_type = 'llm' then
     perform private.settle_spend(p_run_id, p_seq, v_put);

@@ -158,8 +158,8 @@ declare
   v_entry jsonb;
   v_old text;
   v_call jsonb;
-  v_tokens bigint := coalesce((p_outcome #>> '{usage,input_tokens}')::numeric, 0) + coalesce((p_outcome #>> '{usage,output_tokens}')::numeric, 0);
-  v_cost bigint := coalesce((p_outcome #>> '{usage,cost_micros}')::numeric, 0);
+  v_tokens bigint := private.tokens_of(p_outcome -> 'usage');
+  v_cost bigint := private.cost_of(p_outcome -> 'usage');
   v_maps record;
 begin
   select * into r from public.mira_workflow_state where id = p_run_id for update;

@@ -223,8 +223,8 @@ begin
     perform private.settle_spend(r.id, p_seq, '{-1}');
   end if;
   if p_outcome ? 'usage' then
-    v_tokens := coalesce((p_outcome #>> '{usage,input_tokens}')::numeric, 0) + coalesce((p_outcome #>> '{usage,output_tokens}')::numeric, 0);
-    v_cost := coalesce((p_outcome #>> '{usage,cost_micros}')::numeric, 0);
+    v_tokens := private.tokens_of(p_outcome -> 'usage');
+    v_cost := private.cost_of(p_outcome -> 'usage');
     r.tokens_used := r.tokens_used + v_tokens;
     r.cost_micros := r.cost_micros + v_cost;
     if v_tokens <> 0 or v_cost <> 0 then

@@ -1,6 +1,6 @@
 begin;
 \ir setup.psql
-select plan(36);
+select plan(37);
 
 create function pg_temp.chain() returns jsonb language sql as $$
   select pg_temp.graph('{"start":["start"],"a":["tool",{"tool":"echo"}],"b":["tool",{"tool":"echo"}],"end":["end"]}', 'start>a a>b b>end') $$;
@@ -57,6 +57,10 @@ select pg_temp.lapse(id) from run;
 select is(jsonb_path_query_array(public.mira_claim_tasks() -> 'tasks', '$[*].calls[*].output'), '["hello"]', 'whoever takes over gets the calls already paid for');
 select is((select (tokens_used, cost_micros)::text from public.mira_workflow_state s where s.id = run.id), '(7,9)', 'spend is counted once') from run;
 select is((select (tokens, cost_micros)::text from private.user_spend), '(7,9)', 'for the user''s day, too');
+
+select public.mira_advance(id, s.lease_epoch, 1, '{"call":{"index":1,"kind":"model","name":"m","output":"again"},"usage":{"input_tokens":-5,"output_tokens":-2,"cost_micros":-9}}')
+  from run join public.mira_workflow_state s using (id);
+select is((select (tokens, cost_micros)::text from private.user_spend), '(7,9)', 'and no report gives any of it back');
 
 -- idempotent start
 select is(public.mira_start_run('a0000000-0000-4000-8000-000000000001', p_workflow => pg_temp.chain(), p_idempotency_key => 'k')::jsonb ->> 'created', 'true', 'a key starts one run');
