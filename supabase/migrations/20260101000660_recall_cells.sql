@@ -25,7 +25,7 @@ comment on column private.recall_cell_sets.first_cell is
 comment on column private.recall_cell_sets.row_count is
   'Rows of the user when the set was made; twice or half as many make it anew.';
 comment on column private.recall_cell_sets.reach is
-  'A search for up to ten reads the cells whose similarity to the request is within this of the nearest one''s; null where cells do not pay.';
+  'A search for up to ten reads the four nearest cells and those whose similarity to the request is within this of the nearest one''s; null where cells do not pay.';
 comment on column private.recall_cell_sets.is_filed is
   'Cells pay, and no row lies in one of an older set any more: searches read these.';
 create index recall_cell_sets_model_id_idx on private.recall_cell_sets (model_id);
@@ -40,7 +40,8 @@ create table private.recall_cells (
 ) with (toast_tuple_target = 8160);
 comment on table private.recall_cells is 'The cells of a set by their centroids: the mean direction of what lies there.';
 
--- the cells a search reads: those within reach of the request and cell 0; null means everything
+-- the cells a search reads: the nearest four, since a theme may have been cut in two where no sample looked, those
+-- within reach of the request, and cell 0; null means everything
 create function private.recall_probes(p_user_id uuid, p_model_id smallint, p_half extensions.halfvec, p_count int)
 returns smallint[]
 language plpgsql stable security definer set search_path = '' set plan_cache_mode = force_generic_plan as $$
@@ -60,7 +61,8 @@ begin
       select c.cell, c.centroid operator(extensions.<#>) p_half as distance
       from private.recall_cells c where c.user_id = p_user_id and c.model_id = p_model_id)
     select array_agg(c.cell) || 0::smallint from cells c
-    where c.distance <= (select min(o.distance) from cells o) + v_reach);
+    where c.distance <= greatest((select min(o.distance) from cells o) + v_reach,
+      (select o.distance from cells o order by o.distance offset 3 limit 1)));
 end $$;
 comment on function private.recall_probes(uuid, smallint, extensions.halfvec, int) is
   'Cells that a search for p_count rows reads; null for all. Definer: the cells are private. Callers have checked the user.';
