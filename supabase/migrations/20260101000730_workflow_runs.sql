@@ -100,7 +100,7 @@ create unique index mira_workflow_state_user_id_idempotency_key_idx
 create index mira_workflow_state_queue_idx
   on public.mira_workflow_state (user_id, priority desc, due_at) where due_at is not null and leased_at is null;
 create index mira_workflow_state_leased_idx
-  on public.mira_workflow_state (due_at, user_id) where leased_at is not null;
+  on public.mira_workflow_state (due_at) where leased_at is not null;
 comment on table public.mira_workflow_state is
   'The checkpoint of a run (same id as its ledger row): state object, open steps, lease and spend. Only the engine writes it.';
 comment on column public.mira_workflow_state.version_id is
