@@ -2946,7 +2946,6 @@ export type Database = {
         Args: { "p_least"?: number; "p_limit"?: number };
         Returns: number;
       };
-      "mira_tidy_recall": { Args: Record<PropertyKey, never>; Returns: Json };
       "mira_validate_workflow": {
         Args: { "p_user_id": string; "p_workflow"?: Json; "p_workflow_id"?: string };
         Returns: Json;

@@ -76,30 +76,25 @@ end $$;
 comment on function public.mira_check_recall(uuid, int, boolean) is
   'Server only. Self-check of the search: entries missing, orphaned, drifted, astray (in a cell no search reads), and recall@10 against an exact scan; of one user or of all.';
 
-create function public.mira_tidy_recall() returns jsonb
-language plpgsql volatile security invoker set search_path = '' as $$
-begin
-  return private.tidy_recall();
-end $$;
-comment on function public.mira_tidy_recall() is
-  'Server only, for cron: counts open receipts, forgets receipts after 7 days and cached embeddings after 90.';
-
 create function private.tidy_recall() returns jsonb
 language plpgsql volatile security definer set search_path = '' as $$
 declare
   v_counted int := private.count_recalls(10000);
   v_receipts int;
+  v_evidence int;
   v_cached int;
 begin
   delete from private.recall_receipts r where r.counted_at < now() - interval '7 days';
+  get diagnostics v_receipts = row_count;
   -- longer than a run can be taken up again
   delete from private.evidence_receipts r where r.created_at < now() - interval '60 days';
-  get diagnostics v_receipts = row_count;
+  get diagnostics v_evidence = row_count;
   delete from private.embedding_cache c where c.created_at < now() - interval '90 days';
   get diagnostics v_cached = row_count;
-  return jsonb_build_object('counted', v_counted, 'receipts_forgotten', v_receipts, 'embeddings_forgotten', v_cached);
+  return jsonb_build_object('counted', v_counted, 'receipts_forgotten', v_receipts + v_evidence, 'embeddings_forgotten', v_cached);
 end $$;
-comment on function private.tidy_recall() is 'Body of mira_tidy_recall. Definer: private tables.';
+comment on function private.tidy_recall() is
+  'Server only, for cron: counts open receipts; forgets those of recall after 7 days, of evidence after 60, cached embeddings after 90. Definer: private tables.';
 
 create function private.build_recall_graph(p_model text default null) returns text
 language plpgsql volatile security definer set search_path = '' as $$
@@ -117,4 +112,4 @@ comment on function private.build_recall_graph(text) is
   'Opt-in, by an owner: a graph that makes searches over everybody about five times faster past some 150k rows, at recall about .95 and about 2 ms CPU for every insert. Needs pgvector 0.8.4 or later to be safe under vacuum. Drop the index to go back.';
 
 select private.open_to_server('{
-  check_recall,mira_check_recall,mira_tidy_recall,tidy_recall,build_recall_graph}');
+  check_recall,mira_check_recall,tidy_recall,build_recall_graph}');

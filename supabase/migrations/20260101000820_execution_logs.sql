@@ -7,8 +7,8 @@
 -- tasks never wait for each other.
 --
 -- Once. A writer that may retry chooses the log's id; such ids are unique per owner (a partial
--- index, so rows without one, the engine's, do not pay for it). Every unique key of the record starts
--- with the owner: nobody can squat on, or probe for, another person's ids.
+-- index, so rows without one, the engine's, do not pay for it). All over the record an id that somebody chose
+-- is unique within its owner: nobody can squat on, or probe for, another person's ids.
 --
 -- Bytes. A line is written at every step of every run, so it has two indexes and no more: by task, in the
 -- order of numbers, and by owner, in the order of time. Its metadata is shown whole and never searched,

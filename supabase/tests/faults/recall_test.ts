@@ -5,7 +5,7 @@
 
 import { deepEqual, equal, ok } from "node:assert/strict";
 import postgres from "postgres";
-import { startStack, type TestStack } from "../support/stack.ts";
+import { startStack, type TestStack, type TestUser } from "../support/stack.ts";
 
 const SERVER = Deno.env.get("MIRA_TEST_DB_URL");
 const ignore = SERVER === undefined;
@@ -50,6 +50,24 @@ const insertRows = (
     sql(vector)
   }(k), 'made-up' from generate_series(${from}::int, ${to}::int) k`;
 
+/** Searches for a planted row as long as something goes on, and finds it each time; says how often. */
+async function searchWhile(
+  goesOn: () => boolean,
+  user: TestUser,
+  planted: Record<string, unknown>,
+): Promise<number> {
+  let searches = 0;
+  for (; goesOn(); searches++) {
+    const { data, error } = await user.client.rpc("find_similar_patterns", {
+      query_embedding: planted["embedding"],
+      match_threshold: 0.9,
+    });
+    equal(error, null);
+    equal(data[0]?.id, planted["id"]);
+  }
+  return searches;
+}
+
 Deno.test({
   name: "64 at once record the same procedure: one row with 64 counted",
   ignore,
@@ -89,16 +107,7 @@ Deno.test({
         for (let at = 1000; at < 4000; at += 500) await insertRows(sql, user.id, at, at + 499);
         loading = false;
       })();
-      let searches = 0;
-      while (loading) {
-        const { data, error } = await user.client.rpc("find_similar_patterns", {
-          query_embedding: planted!["embedding"],
-          match_threshold: 0.9,
-        });
-        equal(error, null);
-        equal(data[0]?.id, planted!["id"]);
-        searches++;
-      }
+      const searches = await searchWhile(() => loading, user, planted!);
       await load;
       ok(searches >= 5, `${searches} searches`);
       const facts = (await stack.service.rpc("mira_check_recall", { p_user_id: user.id })).data;
@@ -197,16 +206,7 @@ Deno.test({
         }
         writing = false;
       })();
-      let searches = 0;
-      while (writing) {
-        const { data, error } = await user.client.rpc("find_similar_patterns", {
-          query_embedding: planted!["embedding"],
-          match_threshold: 0.9,
-        });
-        equal(error, null);
-        equal(data[0]?.id, planted!["id"]);
-        searches++;
-      }
+      const searches = await searchWhile(() => writing, user, planted!);
       await writer;
       const worked = (await jobs).reduce((sum, n) => sum + n, 0);
       ok(searches >= 5 && worked >= 1200, `${searches} searches, ${worked} rows worked on`);
