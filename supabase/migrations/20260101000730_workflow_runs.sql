@@ -111,7 +111,7 @@ comment on column public.mira_workflow_state.version_id is
 comment on column public.mira_workflow_state.number is
   'The run''s short name, under which its steps are recorded: a row and an index entry for every step are 8 bytes shorter by it.';
 comment on column public.mira_workflow_state.due_at is
-  'When somebody should next look at this run: now or earlier = to be claimed, later = a lease or a timer runs until then, null = finished or waiting for somebody.';
+  'When somebody should next look at this run: now or earlier = to be claimed, later = a lease or a timer runs until then, null = finished or waiting for somebody. A run that ended while a child was held is looked at once more, to stop the child.';
 comment on column public.mira_workflow_state.lease_epoch is 'Raised by each claim; a worker that reports under an older epoch is refused.';
 comment on column public.mira_workflow_state.stalls is 'Claims in a row that followed a lapsed lease with no step recorded between.';
 comment on column public.mira_workflow_state.cursor is

@@ -84,14 +84,14 @@ end $$;
 comment on function private.fail_step(public.mira_workflow_state, private.version_nodes, int, jsonb, text) is
   'Closes a step that finally failed: takes its error edge, or fails the run.';
 
-create function private.fail_child(inout r public.mira_workflow_state, n private.version_nodes, p_seq int, p_code text)
+create function private.fail_child(inout r public.mira_workflow_state, n private.version_nodes, p_seq int, p_code text, p_why text)
 language plpgsql set search_path = '' as $$
 begin
-  r := private.fail_step(r, n, p_seq, jsonb_build_object('error',
-    jsonb_build_object('code', p_code, 'message', 'The sub-workflow could not be started.')));
+  r := private.fail_step(r, n, p_seq, jsonb_build_object('error', jsonb_build_object('code', p_code, 'message',
+    concat_ws(' ', 'The sub-workflow could not be started.', case when p_code <> 'workflow_invalid' then p_why end))));
 end $$;
-comment on function private.fail_child(public.mira_workflow_state, private.version_nodes, int, text) is
-  'Fails a step whose sub-workflow is no longer there, not active or nested too deep.';
+comment on function private.fail_child(public.mira_workflow_state, private.version_nodes, int, text, text) is
+  'Fails a step whose sub-workflow is no longer there, not active or nested too deep, or wants another input.';
 
 -- Enter the queued nodes and everything behind them that needs no worker.
 create function private.move(inout r public.mira_workflow_state, p_past_joins int default 0)
@@ -106,6 +106,7 @@ declare
   v_entry jsonb;
   v_signal record;
   v_gated boolean;
+  v_why text;
 begin
   loop
     exit when r.status in ('failed', 'completed', 'cancelled');
@@ -173,9 +174,13 @@ begin
     elsif n.type = 'subworkflow' then
       r.cursor := jsonb_set(r.cursor, array['o', v_seq::text], v_entry || jsonb_build_object('k', 'child'));
       begin
-        perform private.create_child(r, n, v_seq, null, private.pick(coalesce(n.node #> '{config,input}', '"$"'), r.state_data, r.input));
+        v_why := private.create_child(r, n, v_seq, null, private.pick(coalesce(n.node #> '{config,input}', '"$"'), r.state_data, r.input));
+        if v_why is not null then
+          r := private.fail_child(r, n, v_seq, 'input_invalid', v_why);
+        end if;
       exception when sqlstate 'PT404' or sqlstate 'PT409' or sqlstate 'PT422' then
-        r := private.fail_child(r, n, v_seq, sqlerrm);
+        get stacked diagnostics v_why = pg_exception_detail;
+        r := private.fail_child(r, n, v_seq, sqlerrm, v_why);
       end;
     else -- human, wait
       v_at := now() + make_interval(secs => n.timeout_ms::float8 / 1000);

@@ -16,6 +16,7 @@ declare
   c jsonb := n.node -> 'config';
   v_items jsonb := private.pick_list(c -> 'items', r.state_data, r.input);
   v_total int;
+  v_why text;
 begin
   if jsonb_typeof(v_items) <> 'array' then
     r := private.fail_step(r, n, p_seq, jsonb_build_object('error', jsonb_build_object(
@@ -35,15 +36,46 @@ begin
     select r.id, p_seq, i - 1, c #>> '{each,type}' <> 'subworkflow', v
     from jsonb_array_elements(v_items) with ordinality t(v, i);
     if c #>> '{each,type}' = 'subworkflow' then
-      perform private.create_child(r, n, p_seq, i.idx, private.item_input(n, i, r))
-      from private.run_items i where i.run_id = r.id and i.seq = p_seq order by i.idx;
+      r := private.open_children(r, n, p_seq);
     end if;
   exception when sqlstate 'PT404' or sqlstate 'PT409' or sqlstate 'PT422' then
-    r := private.fail_child(r, n, p_seq, sqlerrm);
+    get stacked diagnostics v_why = pg_exception_detail;
+    r := private.fail_child(r, n, p_seq, sqlerrm, v_why);
   end;
 end $$;
 comment on function private.open_map(public.mira_workflow_state, private.version_nodes, int) is
   'Opens a fan-out: one row per item (or one child run per item), a counter for the join.';
+
+-- A child run for every item that has no outcome and none on its way. An item whose input its workflow does not
+-- take has failed, as if a run had been made and had said so.
+create function private.open_children(inout r public.mira_workflow_state, n private.version_nodes, p_seq int)
+language plpgsql set search_path = '' as $$
+declare
+  m private.run_maps;
+  v_failed int;
+  v_begun int[] := array(select c.parent_item from public.mira_workflow_state c
+    where c.parent_run_id = r.id and c.parent_seq = p_seq and c.finished_at is null);
+begin
+  with born as materialized (
+    select i.idx, private.create_child(r, n, p_seq, i.idx, private.item_input(n, i, r)) as fault
+    from private.run_items i
+    where i.run_id = r.id and i.seq = p_seq and i.output is null and i.error is null and i.idx <> all (v_begun)
+    order by i.idx
+  )
+  update private.run_items i set error = jsonb_build_object('code', 'input_invalid', 'message',
+    'The sub-workflow could not be started. ' || born.fault)
+  from born where born.fault is not null and i.run_id = r.id and i.seq = p_seq and i.idx = born.idx;
+  get diagnostics v_failed = row_count;
+  if v_failed > 0 then
+    update private.run_maps set failed = failed + v_failed, remaining = remaining - v_failed
+      where run_id = r.id and seq = p_seq returning * into m;
+    if m.remaining = 0 or m.failed > m.max_failures then
+      r := private.end_map(r, n, m);
+    end if;
+  end if;
+end $$;
+comment on function private.open_children(public.mira_workflow_state, private.version_nodes, int) is
+  'Makes the runs of a fan-out over a sub-workflow that are still to be made; ends it when too few can be. Errors as private.create_child.';
 
 -- Items of one fan-out, as one task; null when none can be had.
 create function private.take_items(p_run_id uuid, p_seq int, p_take int, p_lease interval, p_lean boolean default false) returns jsonb
@@ -250,29 +282,20 @@ comment on function private.close_items(uuid, int) is
   'Takes what is open of a run''s fan-outs, or of one, off the queue, without waiting for anybody.';
 
 -- The last item is in: the map's step is done, or failed if too many items are.
-create function private.finish_map(p_map private.run_maps) returns void
+create function private.end_map(inout r public.mira_workflow_state, n private.version_nodes, p_map private.run_maps)
 language plpgsql set search_path = '' as $$
 declare
-  r public.mira_workflow_state;
-  n private.version_nodes;
-  v_old text;
   v_output jsonb;
   v_first jsonb;
 begin
-  select * into r from public.mira_workflow_state where id = p_map.run_id for update;
-  r := private.with_cursor(r);
-  if r.status in ('completed', 'failed', 'cancelled') or not r.cursor -> 'o' ? p_map.seq::text then
-    return;
-  end if;
-  v_old := r.status;
   r.tokens_used := r.tokens_used + p_map.tokens;
   r.cost_micros := r.cost_micros + p_map.cost_micros;
-  select * into strict n from private.version_nodes where version_id = r.version_id and key = p_map.node;
   update private.run_maps set is_open = false where run_id = p_map.run_id and seq = p_map.seq;
   if p_map.failed > p_map.max_failures then
     select i.error || jsonb_build_object('item', i.idx) into v_first from private.run_items i
       where i.run_id = r.id and i.seq = p_map.seq and i.error is not null and not i.is_open order by i.idx limit 1;
     perform private.close_items(r.id, p_map.seq);
+    perform private.stop_children(r.id, p_map.seq);
     r := private.fail_step(r, n, p_map.seq, jsonb_build_object('error',
       jsonb_build_object('code', coalesce(v_first ->> 'code', 'item_failed'), 'item', v_first -> 'item', 'message',
         format('%s of %s items failed; item %s: %s', p_map.failed, p_map.total, v_first ->> 'item', v_first ->> 'message'))));
@@ -284,13 +307,31 @@ begin
       jsonb_build_object('seq', p_map.seq, 'items', p_map.total, 'failed', p_map.failed));
     r := private.complete_step(r, n, p_map.seq, jsonb_build_object('output', v_output));
   end if;
+end $$;
+comment on function private.end_map(public.mira_workflow_state, private.version_nodes, private.run_maps) is
+  'Joins a fan-out whose counter reached zero (or whose failures are too many): outputs in item order.';
+
+create function private.finish_map(p_map private.run_maps) returns void
+language plpgsql set search_path = '' as $$
+declare
+  r public.mira_workflow_state;
+  n private.version_nodes;
+  v_old text;
+begin
+  select * into r from public.mira_workflow_state where id = p_map.run_id for update;
+  r := private.with_cursor(r);
+  if r.status in ('completed', 'failed', 'cancelled') or not r.cursor -> 'o' ? p_map.seq::text then
+    return;
+  end if;
+  v_old := r.status;
+  select * into strict n from private.version_nodes where version_id = r.version_id and key = p_map.node;
+  r := private.end_map(r, n, p_map);
   r := private.move(r);
   perform private.save(r, v_old);
 end $$;
-comment on function private.finish_map(private.run_maps) is
-  'Joins a fan-out whose counter reached zero (or whose failures are too many): outputs in item order.';
+comment on function private.finish_map(private.run_maps) is 'private.end_map for a run that nobody holds yet, and what follows from it.';
 
 -- Nobody calls these but the server.
 select private.close_functions('{
-  item_input,open_map,take_items,report_items,advance_items,items_left,close_items,finish_map}');
+  item_input,open_map,open_children,take_items,report_items,advance_items,items_left,close_items,end_map,finish_map}');
 grant execute on function private.advance_items(uuid, int, jsonb, int, interval, boolean) to service_role;

@@ -72,7 +72,8 @@ begin
   if v_done then
     r.finished_at := coalesce(r.finished_at, now());
     r.leased_at := null;
-    r.due_at := null;
+    r.due_at := case when exists (select from public.mira_workflow_state c where c.parent_run_id = r.id and c.finished_at is null)
+      and not private.stop_children(r.id) then now() + interval '1 second' end;
     r.last_event := r.last_event + 1;
     if r.cursor @? '$.o.* ? (@.k == "map")' then
       perform private.close_items(r.id);
@@ -113,6 +114,31 @@ end $$;
 comment on function private.save(public.mira_workflow_state, text, interval) is
   'Writes a run''s checkpoint, decides about its lease and when it is next due, and follows a changed status.';
 
+-- Nobody waits any more for the children of a run that has ended, or of a fan-out that has failed. Locks are taken
+-- child before parent and the parent is held already, so that a child which somebody holds is passed over: of a
+-- run that has ended it is stopped by whoever claims the run a moment later (private.lease_run).
+create function private.stop_children(p_run_id uuid, p_seq int default null) returns boolean
+language plpgsql set search_path = '' as $$
+declare
+  c public.mira_workflow_state;
+  v_old text;
+begin
+  for c in select * from public.mira_workflow_state s
+    where s.parent_run_id = p_run_id and (p_seq is null or s.parent_seq = p_seq) and s.finished_at is null
+    order by s.id desc for update skip locked loop
+    v_old := c.status;
+    c := private.with_cursor(c);
+    c.status := 'cancelled';
+    c.error := '{"code": "cancelled", "message": "The run that it was part of needs it no longer."}';
+    c.parent_run_id := null; -- in memory only: who needs it no longer need not hear of its end
+    perform private.save(c, v_old);
+  end loop;
+  return not exists (select from public.mira_workflow_state s
+    where s.parent_run_id = p_run_id and (p_seq is null or s.parent_seq = p_seq) and s.finished_at is null);
+end $$;
+comment on function private.stop_children(uuid, int) is
+  'Cancels the unfinished children of a run, or of one of its steps, that nobody holds at this moment; whether none is left.';
+
 -- A sub-workflow that failed is begun anew as often as its node's retry says, by default never: its steps have
 -- had their own attempts.
 create function private.child_again(r public.mira_workflow_state, n private.version_nodes, p_seq int, p_item int, p_input jsonb,
@@ -122,8 +148,7 @@ begin
   if p_attempt >= coalesce((p_retry ->> 'max_attempts')::numeric, 1) then
     return false;
   end if;
-  perform private.create_child(r, n, p_seq, p_item, p_input, private.backoff_ms(p_retry, p_attempt));
-  return true;
+  return private.create_child(r, n, p_seq, p_item, p_input, private.backoff_ms(p_retry, p_attempt)) is null;
 exception when sqlstate 'PT404' or sqlstate 'PT409' or sqlstate 'PT422' then
   return false; -- the workflow is no longer to be had
 end $$;
@@ -207,4 +232,4 @@ comment on function private.child_finished(public.mira_workflow_state) is
 
 -- Nobody calls these but the server.
 select private.close_functions('{
-  follow_ledger,close_ledger,follow_status,straight_node,save,child_again,child_finished}');
+  follow_ledger,close_ledger,follow_status,straight_node,save,stop_children,child_again,child_finished}');

@@ -39,6 +39,11 @@ begin
   if not found or r.due_at is null or r.due_at > now() then
     return;
   end if;
+  if r.finished_at is not null then
+    update public.mira_workflow_state set due_at = case when not private.stop_children(r.id) then now() + interval '1 second' end
+      where id = r.id;
+    return;
+  end if;
   v_old := r.status;
   r := private.with_cursor(r);
   if not private.may_run(r) then

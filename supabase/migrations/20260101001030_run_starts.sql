@@ -97,6 +97,36 @@ end $$;
 comment on function private.current_version(uuid, uuid) is
   'The frozen version of an active workflow. Errors: PT404 workflow_not_found, PT409 workflow_not_active, PT422 workflow_invalid.';
 
+create function private.missing_key(p_required text[], p_input jsonb) returns text
+language sql immutable set search_path = '' as $$
+  -- a text that is the name, or a list that holds it, is no object that has it
+  select k from unnest(p_required) k where jsonb_typeof(p_input) is distinct from 'object' or not p_input ? k limit 1
+$$;
+comment on function private.missing_key(text[], jsonb) is 'The first key that an input must have and has not; null when it has them all.';
+
+-- What a parent hands to a child passes no door that checks it by the whole schema.
+create function private.input_fault(v private.workflow_versions, p_input jsonb) returns text
+language plpgsql immutable set search_path = '' as $$
+declare
+  v_schema jsonb := coalesce(v.graph -> 'input_schema', '{}');
+  v_missing text := private.missing_key(v.required, p_input);
+begin
+  return coalesce('The input lacks "' || v_missing || '".', (
+    select format('The input%s is %s, and %s is wanted.', ' "' || t.key || '"', jsonb_typeof(t.value),
+      replace(btrim((t.schema -> 'type')::text, '[]"'), '"', ''))
+    from (
+      select null as key, v_schema as schema, p_input as value
+      union all
+      select p.key, p.value, p_input -> p.key
+      from jsonb_each(case jsonb_typeof(v_schema -> 'properties') when 'object' then v_schema -> 'properties' else '{}' end) p
+      where jsonb_typeof(p_input) = 'object' and p_input ? p.key) t
+    where jsonb_typeof(t.schema -> 'type') in ('string', 'array') and not t.schema -> 'type' ? jsonb_typeof(t.value)
+      and not (t.schema -> 'type' ? 'integer' and case jsonb_typeof(t.value) when 'number' then t.value::text::numeric % 1 = 0 else false end)
+    order by t.key nulls first limit 1));
+end $$;
+comment on function private.input_fault(private.workflow_versions, jsonb) is
+  'What keeps a value from being the input of a sub-workflow, null when nothing does: a required key that is missing, a declared key of another type. What else the schema says only the doors check.';
+
 -- The straight road of starting: runs of an active workflow that begin with a task, with nothing to limit them
 -- and nothing to be said about them. However many there are, one statement writes ledger, history and
 -- checkpoint. Null = take the long road.
@@ -193,12 +223,9 @@ begin
     raise exception using errcode = 'PT422', message = 'workflow_required',
       detail = 'Name a workflow_id, or send a workflow (the service then names the user, too).';
   end if;
-  if v.required <> '{}' then
-    -- a text that is the name, or a list that holds it, is no object that has it
-    select k into v_missing from unnest(v.required) k where jsonb_typeof(p_input) is distinct from 'object' or not p_input ? k limit 1;
-    if v_missing is not null then
-      raise exception using errcode = 'PT422', message = 'input_invalid', detail = format('The input lacks "%s".', v_missing);
-    end if;
+  v_missing := private.missing_key(v.required, p_input);
+  if v_missing is not null then
+    raise exception using errcode = 'PT422', message = 'input_invalid', detail = format('The input lacks "%s".', v_missing);
   end if;
   select * into u from private.user_left(v_user);
   if u.tokens <= 0 or u.cost_micros <= 0 then
@@ -241,17 +268,24 @@ comment on function private.start_run(uuid, uuid, jsonb, jsonb, uuid, text, json
   'Starts a run, or finds the one the same idempotency key started; with a lease the caller drives it at once.';
 
 create function private.create_child(p_parent public.mira_workflow_state, n private.version_nodes, p_seq int, p_item int,
-  p_input jsonb, p_delay_ms float8 default 0) returns void
+  p_input jsonb, p_delay_ms float8 default 0) returns text
 language plpgsql set search_path = '' as $$
 declare
   c public.mira_workflow_state;
+  v private.workflow_versions;
+  v_fault text;
 begin
   if p_parent.depth >= 8 then
     raise exception using errcode = 'PT422', message = 'too_deep', detail = 'Sub-workflows nest at most 8 deep.';
   end if;
-  c := private.new_run(private.current_version(
-      (case when p_item is null then n.node #>> '{config,workflow_id}' else n.node #>> '{config,each,config,workflow_id}' end)::uuid,
-      p_parent.user_id), p_parent.user_id, p_input,
+  v := private.current_version(
+    (case when p_item is null then n.node #>> '{config,workflow_id}' else n.node #>> '{config,each,config,workflow_id}' end)::uuid,
+    p_parent.user_id);
+  v_fault := private.input_fault(v, p_input);
+  if v_fault is not null then
+    return v_fault;
+  end if;
+  c := private.new_run(v, p_parent.user_id, p_input,
     jsonb_strip_nulls(jsonb_build_object('priority', p_parent.priority, 'delay_ms', p_delay_ms, 'parent_run_id', p_parent.id, 'grants', p_parent.cursor -> 'g', 'budget', jsonb_strip_nulls(jsonb_build_object(
       'tokens', case when p_parent.max_tokens is not null then greatest(p_parent.max_tokens - p_parent.tokens_used, 0) end,
       'cost_micros', case when p_parent.max_cost_micros is not null then greatest(p_parent.max_cost_micros - p_parent.cost_micros, 0) end)))));
@@ -263,13 +297,14 @@ begin
   c.parent_item := p_item;
   c.depth := p_parent.depth + 1;
   perform private.insert_run(c);
+  return null;
 end $$;
 comment on function private.create_child(public.mira_workflow_state, private.version_nodes, int, int, jsonb, float8) is
-  'A pending run of a sub-workflow, within what its parent may still spend and the time its node gives it; it may begin later. Errors as private.current_version, PT422 too_deep.';
+  'A pending run of a sub-workflow, within what its parent may still spend and the time its node gives it; it may begin later. Null, or why its input is none (private.input_fault) and there is no run. Errors as private.current_version, PT422 too_deep.';
 
 -- Nobody calls these but the server.
 select private.close_functions('{
-  new_run,insert_run,current_version,start_straight,start_run,create_child}');
+  new_run,insert_run,current_version,missing_key,input_fault,start_straight,start_run,create_child}');
 grant execute on function
   private.start_straight(uuid, uuid, jsonb, uuid, interval), private.start_run(uuid, uuid, jsonb, jsonb, uuid, text, jsonb, int)
   to service_role;

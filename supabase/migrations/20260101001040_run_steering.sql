@@ -142,32 +142,26 @@ begin
   if not found then
     raise exception using errcode = 'PT404', message = 'run_not_found', detail = 'There is no such run of yours.';
   end if;
-  -- children before parents, as everywhere; a child born while we walk is found in the second pass
-  for v_pass in 1..2 loop
-    with recursive tree as (
-      select s.id, 0 as level from public.mira_workflow_state s where s.id = p_run_id
-      union all
-      select s.id, tree.level + 1 from public.mira_workflow_state s join tree on s.parent_run_id = tree.id
-    )
-    select array_agg(tree.id order by tree.level desc, tree.id) into v_ids from tree
-      join public.mira_workflow_state s on s.id = tree.id where s.status not in ('completed', 'failed', 'cancelled');
-    foreach v_id in array coalesce(v_ids, '{}') loop
-      if v_pass = 1 then
-        select * into r from public.mira_workflow_state where id = v_id for update;
-      else
-        select * into r from public.mira_workflow_state where id = v_id for update skip locked;
-      end if;
-      continue when not found or r.status in ('completed', 'failed', 'cancelled');
-      r := private.with_cursor(r);
-      v_old := r.status;
-      r.status := 'cancelled';
-      r.error := jsonb_build_object('code', 'cancelled', 'message', coalesce(private.clip_text(p_reason, 1000), 'Cancelled.'));
-      if v_id <> p_run_id then
-        r.parent_run_id := null;  -- in memory only: its parent is being cancelled too and need not hear of it
-      end if;
-      r := private.save(r, v_old);
-      v_accepted := v_accepted or v_id = p_run_id;
-    end loop;
+  -- children before parents, as everywhere; a child born while we walk is stopped with its parent
+  with recursive tree as (
+    select s.id, 0 as level from public.mira_workflow_state s where s.id = p_run_id
+    union all
+    select s.id, tree.level + 1 from public.mira_workflow_state s join tree on s.parent_run_id = tree.id
+  )
+  select array_agg(tree.id order by tree.level desc, tree.id) into v_ids from tree
+    join public.mira_workflow_state s on s.id = tree.id where s.status not in ('completed', 'failed', 'cancelled');
+  foreach v_id in array coalesce(v_ids, '{}') loop
+    select * into r from public.mira_workflow_state where id = v_id for update;
+    continue when not found or r.status in ('completed', 'failed', 'cancelled');
+    r := private.with_cursor(r);
+    v_old := r.status;
+    r.status := 'cancelled';
+    r.error := jsonb_build_object('code', 'cancelled', 'message', coalesce(private.clip_text(p_reason, 1000), 'Cancelled.'));
+    if v_id <> p_run_id then
+      r.parent_run_id := null;  -- in memory only: its parent is being cancelled too and need not hear of it
+    end if;
+    r := private.save(r, v_old);
+    v_accepted := v_accepted or v_id = p_run_id;
   end loop;
   select * into strict r from public.mira_workflow_state where id = p_run_id;
   return private.reply(r, '[]', jsonb_build_object('accepted', v_accepted));

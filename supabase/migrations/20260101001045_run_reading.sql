@@ -29,7 +29,8 @@ begin
       'is_priced', not exists (select from private.run_steps s where s.run = r.number and s.usage -> 'cost_micros' = 'null')),
     'budget_left', v_left, 'last_event', r.last_event,
     'created_at', r.created_at, 'started_at', r.started_at, 'finished_at', r.finished_at)
-    || jsonb_strip_nulls(jsonb_build_object('error', r.error, 'parent_run_id', r.parent_run_id, 'due_at', r.due_at))
+    || jsonb_strip_nulls(jsonb_build_object('error', r.error, 'parent_run_id', r.parent_run_id,
+      'due_at', case when r.finished_at is null then r.due_at end))
     || case when r.status = 'completed' then jsonb_build_object('output', private.output_of(r)) else '{}' end;
 end $$;
 comment on function private.read_run(uuid, uuid) is 'A run as its owner sees it: status, state, steps, spend, what it waits for. Errors: PT404 run_not_found.';
@@ -170,6 +171,8 @@ create function private.redrive_runs(p_user_id uuid, p_run_ids uuid[]) returns j
 language plpgsql security definer set search_path = '' as $$
 declare
   r public.mira_workflow_state;
+  v_map private.run_maps;
+  v_node private.version_nodes;
   v_count int := 0;
 begin
   for r in select * from public.mira_workflow_state
@@ -193,18 +196,16 @@ begin
         error = null
       from private.run_maps m join private.version_nodes n on n.version_id = m.version_id and n.key = m.node
       where i.run_id = r.id and i.output is null and r.cursor -> 'o' ? i.seq::text and m.run_id = i.run_id and m.seq = i.seq;
-    -- an item that is a workflow of its own gets a new run, unless one is still on its way
-    perform private.create_child(r, n, i.seq, i.idx, private.item_input(n, i, r))
-      from private.run_items i
-      join private.run_maps m on m.run_id = i.run_id and m.seq = i.seq
-      join private.version_nodes n on n.version_id = m.version_id and n.key = m.node
-      where i.run_id = r.id and i.output is null and r.cursor -> 'o' ? i.seq::text and n.node #>> '{config,each,type}' = 'subworkflow'
-        and not exists (select from public.mira_workflow_state c where c.parent_run_id = i.run_id and c.parent_seq = i.seq
-          and c.parent_item = i.idx and c.finished_at is null);
     r.error := null;
     r.finished_at := null;
     r.stalls := 0;
     r.status := 'running';
+    for v_map in select * from private.run_maps m where m.run_id = r.id and r.cursor -> 'o' ? m.seq::text order by m.seq loop
+      select * into strict v_node from private.version_nodes where version_id = v_map.version_id and key = v_map.node;
+      if v_node.node #>> '{config,each,type}' = 'subworkflow' then
+        r := private.open_children(r, v_node, v_map.seq);
+      end if;
+    end loop;
     if r.deadline_at <= now() then
       r.deadline_at := now() + (r.deadline_at - r.created_at);
       update public.mira_workflow_state set deadline_at = r.deadline_at where id = r.id;

@@ -75,6 +75,67 @@ race(
   },
 );
 
+/** A tool beside a fan-out of four children. */
+const family = () =>
+  start(
+    [
+      tool("a"),
+      {
+        name: "m",
+        type: "map",
+        config: { items: "$.list", each: { type: "subworkflow", config: { workflow_id: child } } },
+      },
+    ],
+    [edge("start", "a"), edge("start", "m"), edge("a", "end"), edge("m", "end")],
+    60_000,
+    {
+      list: [1, 2, 3, 4],
+    },
+  );
+const fail = (task: Task) =>
+  sql`select public.mira_advance(${task.run_id}, ${task.epoch}, ${task.seq},
+    '{"error": {"code": "no", "message": "no", "retryable": false}}')`;
+/** Statuses of children, once whoever looks after runs that are due has looked. */
+const childrenOf = async (ids: string[]) => {
+  await sql`update public.mira_workflow_state set due_at = now() where due_at is not null`;
+  await sql`select public.mira_claim_tasks(200)`;
+  return (await sql`select distinct status from public.mira_workflow_state
+    where parent_run_id = any(${ids}::uuid[]) order by 1`).map((row) => row.status);
+};
+
+race(
+  "a run fails while its children are reported: no deadlock, and none of them works on for it",
+  async () => {
+    const runs = await Promise.all(Array.from({ length: 30 }, family));
+    await Promise.all(runs.flatMap((run) => [
+      drive(run.tasks.filter((task) => task.run_id !== run.run_id)),
+      fail(run.tasks.find((task) => task.run_id === run.run_id)!),
+    ]));
+    const ids = runs.map((run) => run.run_id);
+    deepEqual(await statuses(ids), ["failed"]);
+    ok((await childrenOf(ids)).every((status) => ["cancelled", "completed"].includes(status)));
+    const [open] = await sql`select count(*)::int as n from public.mira_workflow_state
+      where (id = any(${ids}::uuid[]) or parent_run_id = any(${ids}::uuid[]))
+        and (due_at is not null or leased_at is not null)`;
+    equal(open!.n, 0);
+  },
+);
+
+race(
+  "a run that fails does not wait for a child that somebody holds: the child is stopped afterwards",
+  async () => {
+    const run = await family();
+    const [first] = run.tasks.filter((task) => task.run_id !== run.run_id);
+    await sql.begin(async (held) => {
+      await held`select from public.mira_workflow_state where id = ${first!.run_id} for update`;
+      await fail(run.tasks.find((task) => task.run_id === run.run_id)!);
+      deepEqual(await statuses([run.run_id]), ["failed"]);
+      deepEqual(await statuses([first!.run_id]), ["running"]);
+    });
+    deepEqual(await childrenOf([run.run_id]), ["cancelled"]);
+  },
+);
+
 race(
   "a signal meets the beginning of its wait: it is never lost and never counted twice",
   async () => {
