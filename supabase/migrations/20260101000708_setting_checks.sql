@@ -85,7 +85,14 @@ $$;
 comment on function private.is_tool_grant(jsonb) is
   'Whether a value is {allow: [tool names], otherwise: refuse (default) or confirm}.';
 
--- A year is the longest a step may wait; a map's items are done by workers, whose clock is an integer.
+-- A subscription may be renewed years from now; what is longer is a slip.
+create function private.longest_wait() returns interval
+language sql immutable set search_path = '' as $$
+  select interval '3650 days'
+$$;
+comment on function private.longest_wait() is 'The longest a wait node may wait.';
+
+-- A year is the longest a step may take; a map's items are done by workers, whose clock is an integer.
 create function private.pace_problems(p_name text, p_config jsonb, p_most_ms bigint default 31536000000) returns jsonb
 language plpgsql immutable set search_path = '' as $$
 declare
@@ -109,4 +116,4 @@ comment on function private.pace_problems(text, jsonb, bigint) is
 
 -- Nobody calls these but the server.
 select private.close_functions('{
-  try_jsonpath,path_fault,pick_faults,template_fault,is_within,problem,is_tool_grant,pace_problems}');
+  try_jsonpath,path_fault,pick_faults,template_fault,is_within,problem,is_tool_grant,longest_wait,pace_problems}');

@@ -134,8 +134,10 @@ begin
     v_out := v_out || private.problem('bad_path', p_name,
       concat_ws(' ', 'until is a jsonpath to a time in the state.', private.path_fault(p_config ->> 'until')));
   end if;
-  if p_type = 'wait' and p_config ? 'seconds' and jsonb_typeof(p_config -> 'seconds') <> 'number' then
-    v_out := v_out || private.problem('bad_config', p_name, 'seconds is a number.');
+  if p_type = 'wait' and p_config ? 'seconds' and (jsonb_typeof(p_config -> 'seconds') <> 'number'
+      or not private.is_within(p_config -> 'seconds', 0, extract(epoch from private.longest_wait()))) then
+    v_out := v_out || private.problem('bad_config', p_name,
+      format('seconds is a number from 0 to %s (ten years).', extract(epoch from private.longest_wait())::bigint));
   end if;
   if p_type = 'map' then
     if p_config ->> 'items' is null or private.path_fault(p_config ->> 'items') is not null then

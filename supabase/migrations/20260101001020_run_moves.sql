@@ -209,10 +209,11 @@ begin
         exception when data_exception then
           v_at := null;
         end;
-        if v_at is null then
+        v_why := case when v_at is null then 'until gave no time.'
+          when v_at > now() + private.longest_wait() then 'A wait lasts ten years at most.' end;
+        if v_why is not null then
           r.cursor := jsonb_set(r.cursor, array['o', v_seq::text], v_entry);
-          r := private.fail_step(r, n, v_seq,
-            '{"error": {"code": "bad_wait_time", "message": "until gave no time."}}');
+          r := private.fail_step(r, n, v_seq, jsonb_build_object('error', jsonb_build_object('code', 'bad_wait_time', 'message', v_why)));
           continue;
         end if;
       end if;

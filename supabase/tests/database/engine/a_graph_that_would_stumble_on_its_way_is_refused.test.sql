@@ -1,6 +1,6 @@
 begin;
 \ir setup.psql
-select plan(32);
+select plan(35);
 
 create function pg_temp.codes(p_type text, p_config jsonb, p_name text default 'a', p_more jsonb default '{}') returns text language sql as $$
   select coalesce(string_agg(distinct p ->> 'code', ',' order by p ->> 'code'), '')
@@ -44,6 +44,9 @@ select is(pg_temp.says('{{ input.n ?? "none" }} {{input.list.0.größe}} {{_x.y-
 -- numbers
 select is(pg_temp.codes('human', '{"timeout_ms":2592000000}'), '', 'a person may have thirty days');
 select is(pg_temp.codes('human', '{"timeout_ms":9999999999999}'), 'bad_config', 'not three hundred years');
+select is(pg_temp.codes('wait', '{"seconds":94608000}'), '', 'a wait may take three years');
+select is(pg_temp.codes('wait', '{"seconds":1000000000000}'), 'bad_config', 'not thirty thousand');
+select is(pg_temp.codes('wait', '{"seconds":-1}'), 'bad_config', 'nor less than none');
 select is(pg_temp.codes('tool', '{"tool":"echo","timeout_ms":1.5}'), 'bad_config', 'time-outs are whole numbers');
 select is(pg_temp.codes('tool', '{"tool":"echo","retry":{"factor":1e300}}'), 'bad_config', 'a back-off beyond all bounds');
 select is(pg_temp.codes('tool', '{"tool":"echo","retry":{"max_attempts":1000000}}'), 'bad_config', 'attempts without end');

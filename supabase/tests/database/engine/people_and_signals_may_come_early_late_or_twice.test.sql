@@ -1,6 +1,6 @@
 begin;
 \ir setup.psql
-select plan(23);
+select plan(25);
 
 insert into run select 'h', (x ->> 'run_id')::uuid, x from pg_temp.start(pg_temp.graph(
   '{"start":["start"],"p":["human",{"prompt":"ok?"}],"q":["human",{"prompt":"sure?"}],"j":["tool",{"tool":"echo"}],"end":["end"]}', 'start>p start>q p>j q>j j>end')) x;
@@ -52,6 +52,9 @@ select is(public.mira_claim_tasks() -> 'tasks', '[]', 'nobody is woken before');
 select pg_temp.lapse(id) from run;
 select is(pg_temp.names(public.mira_claim_tasks()), 'a', 'and comes when it is due');
 select is(pg_temp.start(pg_temp.graph('{"start":["start"],"w":["wait",{"until":"$.at"}],"end":["end"]}', 'start>w w>end'), '{"at":"soon"}') #>> '{error,code}', 'bad_wait_time', 'a time that is none fails by name');
+select is((select x #>> '{error,code}' || ': ' || (x #>> '{error,message}') from pg_temp.start(pg_temp.graph('{"start":["start"],"w":["wait",{"until":"$.at"}],"end":["end"]}', 'start>w w>end'), '{"at":"33715-01-01"}') x),
+  'bad_wait_time: A wait lasts ten years at most.', 'so does one that nobody alive will see');
+select is(pg_temp.start(pg_temp.graph('{"start":["start"],"w":["wait",{"until":"$.at"}],"end":["end"]}', 'start>w w>end'), '{"at":"infinity"}') #>> '{error,code}', 'bad_wait_time', 'or nobody at all');
 
 select * from finish();
 rollback;
