@@ -1,21 +1,25 @@
 /**
  * Engine: Mira beside durable engines from npm on the same server, in one run, interleaved.
  *
- * Every engine does the same work in a process of its own on a scratch database: 16 runs in flight,
- * five trivial steps each, every one durable before the next; then one run at a time for the latency; ours and pgflow also a fan-out of
- * 1,000 items and their join. Mira writes its whole record meanwhile (ledger, checkpoint, steps,
- * logs, tool calls, history); the others write what they write. Peers come from npm into Deno's
- * cache; one that cannot be had or fails is named and left out. `--runs N`, `--rounds N`,
- * `--engines mira,dbos` for some of them only (without a peer there is no ratio to it).
+ * Every engine does the same work in a process of its own on a scratch database: one run at a time,
+ * then 16 in flight, five trivial steps each, every one durable before the next; ours and pgflow also
+ * a fan-out of 1,000 items and their join. Mira writes its whole record meanwhile (ledger, checkpoint,
+ * steps, logs, tool calls, history); the others write what they write. Of several rounds each engine
+ * keeps, alike, the best of its rates and times and the median of what it writes and sends
+ * (rounds.ts). The latency that is reported is that of a duel after the rounds: ours and the quickest
+ * of the others take turns, a slice each (duel.ts). Peers come from npm into Deno's cache; one that
+ * cannot be had or fails is named and left out. `--runs N`, `--rounds N`, `--engines mira,dbos` for
+ * some of them only (without a peer there is no ratio to it).
  */
 
 import { parseArgs } from "node:util";
-import postgres from "postgres";
-import { applyMigrations } from "../db/apply_migrations.ts";
-import { openPostgres } from "../stack/database.ts";
-import { newKeys } from "../stack/keys.ts";
-import { createLite, ensurePlatform } from "../stack/platform.ts";
+import { claimFromBacklog } from "./engine/claim.ts";
+import { duel, type Latency } from "./engine/duel.ts";
+import { lastWords } from "./engine/last_words.ts";
 import { plot } from "./engine/plot.ts";
+import { type Measured, overRounds } from "./engine/rounds.ts";
+import { scratch } from "./engine/scratch.ts";
+import { median } from "./quantile.ts";
 import type { BenchContext, BenchRow } from "./types.ts";
 
 const LIBRARIES = ["langgraph", "dbos", "openworkflow", "mastra"];
@@ -25,17 +29,8 @@ const LIBRARIES = ["langgraph", "dbos", "openworkflow", "mastra"];
  * ours through HTTP, gateway and edge function included.
  */
 const ASIDE = ["langgraph exit", "mira alone", "mira tools", "mira http"];
-const BACKLOG = 20_000;
-
-interface Measured {
-  name: string;
-  steps_per_s: number;
-  wal_per_step: number;
-  p50_ms: number;
-  statements_per_step?: number;
-  batched_per_s?: number;
-  fanout_per_s?: number;
-}
+/** Peers this near the quickest in the rounds might be it: they are in the duel too. */
+const NEAR = 1.25;
 
 /** Runs the area. Needs a real server: without one it says so and measures nothing. */
 export async function bench(ctx: BenchContext): Promise<BenchRow[]> {
@@ -57,38 +52,33 @@ export async function bench(ctx: BenchContext): Promise<BenchRow[]> {
   const engines = values.engines === undefined
     ? ["mira", "pgflow", ...LIBRARIES, ...ASIDE]
     : [...new Set(["mira", ...String(values.engines).split(",")])];
-  const best = new Map<string, Measured>();
-  const keep = (measured: Measured | undefined) => {
-    const known = best.get(measured?.name ?? "");
-    if (measured && (known === undefined || measured.steps_per_s > known.steps_per_s)) {
-      best.set(measured.name, measured);
-    }
-  };
+  const measured = new Map<string, Measured[]>();
   for (let round = 0; round < rounds; round++) {
     for (const name of engines) {
-      if (round > 0 && !best.has(name)) continue; // it could not be had
-      keep(await measure(ctx, name, runs));
+      if (round > 0 && !measured.has(name)) continue; // it could not be had
+      const figures = await measure(ctx, name, runs);
+      if (figures) measured.set(name, [...measured.get(name) ?? [], figures]);
     }
   }
-  const claim = await claimFromBacklog(ctx);
-
-  const ours = best.get("mira")!;
-  const tools = best.get("mira tools");
-  const pgflow = best.get("pgflow");
-  const libraries = LIBRARIES.flatMap((name) => best.get(name) ?? []);
+  const told = new Map([...measured].map(([name, rounds]) => [name, overRounds(rounds)]));
+  const ours = told.get("mira")!;
+  const tools = told.get("mira tools");
+  const pgflow = told.get("pgflow");
+  const libraries = LIBRARIES.flatMap((name) => told.get(name) ?? []);
   const fastest = libraries.toSorted((a, b) => b.steps_per_s - a.steps_per_s)[0];
-  const quickest = [...libraries, ...(pgflow ? [pgflow] : [])]
-    .toSorted((a, b) => a.p50_ms - b.p50_ms)[0];
-  ctx.log("\n" + plot("steps per second", [...best.values()].map((m) => [m.name, m.steps_per_s])));
+  const latency = await latencyBeside(ctx, [...libraries, ...(pgflow ? [pgflow] : [])]);
+  const claim = await claimFromBacklog(ctx.dbUrl);
+
+  ctx.log("\n" + plot("steps per second", [...told.values()].map((m) => [m.name, m.steps_per_s])));
   ctx.log(
-    "\n" + plot("WAL bytes per step", [...best.values()].map((m) => [m.name, m.wal_per_step])),
+    "\n" + plot("WAL bytes per step", [...told.values()].map((m) => [m.name, m.wal_per_step])),
   );
 
   const rows: BenchRow[] = [];
   const ratio = (
     metric: string,
     value: number,
-    other: Measured | undefined,
+    other: { name: string } | undefined,
     base: number | undefined,
     unit: string,
     goal: number,
@@ -126,7 +116,7 @@ export async function bench(ctx: BenchContext): Promise<BenchRow[]> {
     "steps/s",
     2,
   );
-  const alone = best.get("mira alone");
+  const alone = told.get("mira alone");
   if (alone) {
     ratio(
       "engine.chain_ungrouped_vs_best_library",
@@ -146,7 +136,10 @@ export async function bench(ctx: BenchContext): Promise<BenchRow[]> {
     "steps/s",
     8,
   );
-  ratio("engine.latency_vs_best", ours.p50_ms, quickest, quickest?.p50_ms, "ms", 2, true);
+  if (latency) {
+    const { ours, quickest } = latency;
+    ratio("engine.latency_vs_best", ours.p50_ms, quickest, quickest.p50_ms, "ms", 2, true);
+  }
   ratio("engine.fanout_vs_pgflow", ours.fanout_per_s!, pgflow, pgflow?.fanout_per_s, "items/s", 15);
   most("engine.wal_bytes_per_step", ours.wal_per_step, 1500, "B");
   if (tools) {
@@ -165,14 +158,41 @@ export async function bench(ctx: BenchContext): Promise<BenchRow[]> {
   return rows;
 }
 
+/** Ours and the quickest peer in a duel; undefined without a peer or when it could not be held. */
+async function latencyBeside(
+  ctx: BenchContext,
+  peers: Measured[],
+): Promise<{ ours: Latency; quickest: Latency } | undefined> {
+  const near = Math.min(...peers.map((peer) => peer.p50_ms)) * NEAR;
+  const rivals = peers.filter((peer) => peer.p50_ms <= near).map((peer) => peer.name);
+  if (rivals.length === 0) return undefined;
+  try {
+    const sides = await duel(ctx.dbUrl!, ["mira", ...rivals]);
+    const [ours, quickest] = [sides[0]!, sides.slice(1).sort((a, b) => a.p50_ms - b.p50_ms)[0]!];
+    const ratios = ours.slices_ms.map((p50, at) => quickest.slices_ms[at]! / p50);
+    ctx.log(
+      `duel: ${
+        sides.map(({ name, p50_ms }) => `${name} p50 ${p50_ms.toFixed(2)} ms`).join(", ")
+      }; ` +
+        `${quickest.name}/mira slice by slice ${Math.min(...ratios).toFixed(2)} to ${
+          Math.max(...ratios).toFixed(2)
+        }, median ${median(ratios).toFixed(2)}`,
+    );
+    return { ours, quickest };
+  } catch (error) {
+    ctx.log(`the duel could not be held: ${(error as Error).message}`);
+    return undefined;
+  }
+}
+
 /** One engine in its own process on its own database; undefined when it cannot be measured. */
 async function measure(
   ctx: BenchContext,
   name: string,
   runs: number,
 ): Promise<Measured | undefined> {
-  const database = await scratch(ctx.dbUrl!, name.startsWith("mira"));
   try {
+    await using database = await scratch(ctx.dbUrl!, name.startsWith("mira"));
     const script = new URL("./engine/measure.ts", import.meta.url).pathname;
     const { stdout, stderr, success } = await new Deno.Command(Deno.execPath(), {
       args: ["run", "-A", "--no-check", script, name, database.url, String(runs), "1000"],
@@ -182,7 +202,7 @@ async function measure(
     }).output();
     const line = new TextDecoder().decode(stdout).trim().split("\n").at(-1) ?? "";
     if (!success || !line.startsWith("{")) {
-      throw new Error(new TextDecoder().decode(stderr).trim().split("\n").slice(-3).join(" "));
+      throw new Error(lastWords(new TextDecoder().decode(stderr)));
     }
     const measured = JSON.parse(line) as Measured;
     ctx.log(
@@ -194,69 +214,7 @@ async function measure(
     );
     return measured;
   } catch (error) {
-    ctx.log(`${name} could not be measured: ${String((error as Error).message).slice(0, 300)}`);
+    ctx.log(`${name} could not be measured: ${(error as Error).message}`);
     return undefined;
-  } finally {
-    await database.drop();
   }
-}
-
-/** Median milliseconds of claiming ten runs while 20,000 of a hundred users wait. */
-async function claimFromBacklog(ctx: BenchContext): Promise<number> {
-  const database = await scratch(ctx.dbUrl!, true);
-  const sql = postgres(database.url, { max: 1, onnotice: () => {} });
-  try {
-    await sql`insert into public.mira_tool_definitions (name, schema, function_path)
-      values ('bench_echo', '{"type":"object"}', 'internal:echo') on conflict do nothing`;
-    await sql`insert into auth.users (id, email)
-      select gen_random_uuid(), 'u' || i || '@bench.example' from generate_series(1, 100) i`;
-    const graph = {
-      nodes: [{ name: "start", type: "start" }, {
-        name: "a",
-        type: "tool",
-        config: { tool: "bench_echo" },
-      }, { name: "end", type: "end" }],
-      edges: [{ source: "start", target: "a" }, { source: "a", target: "end" }],
-    };
-    await sql`select count(public.mira_start_run(u.id, p_workflow => ${sql.json(graph)}))
-      from auth.users u, generate_series(1, ${BACKLOG / 100}::int)`;
-    await sql`analyze`;
-    const times: number[] = [];
-    for (let i = 0; i < 40; i++) {
-      const began = performance.now();
-      const [row] = await sql`select public.mira_claim_tasks(10) as reply`;
-      times.push(performance.now() - began);
-      if (row!.reply.tasks.length !== 10) throw new Error("a claim of ten gave fewer");
-    }
-    return times.slice(10).sort((a, b) => a - b)[15]!;
-  } finally {
-    await sql.end();
-    await database.drop();
-  }
-}
-
-/** A scratch database, migrated when it is for us. */
-async function scratch(
-  server: string,
-  migrated: boolean,
-): Promise<{ url: string; drop(): Promise<void> }> {
-  const name = `mira_bench_${crypto.randomUUID().slice(0, 8)}`;
-  const run = async (statement: string) => {
-    const admin = postgres(server, { max: 1, onnotice: () => {} });
-    await admin.unsafe(statement).finally(() => admin.end());
-  };
-  await run(`create database ${name}`);
-  const url = new URL(server);
-  url.pathname = `/${name}`;
-  if (migrated) {
-    const database = await openPostgres(url.href);
-    const lite = createLite(database, await newKeys());
-    await database.exclusive(() => lite.init());
-    await database.session(async (db) => {
-      await ensurePlatform(db, lite);
-      await applyMigrations(db);
-    });
-    await database.close();
-  }
-  return { url: url.href, drop: () => run(`drop database if exists ${name} with (force)`) };
 }

@@ -4,34 +4,18 @@
  */
 
 import postgres from "postgres";
-import { openDbos } from "./dbos.ts";
-import { openLanggraph } from "./langgraph.ts";
-import { openMastra } from "./mastra.ts";
-import { openOpenworkflow } from "./openworkflow.ts";
-import { openOurs } from "./ours.ts";
-import { openOursHttp } from "./ours_http.ts";
-import { openPgflow } from "./pgflow.ts";
-import { type OpenSubject, STEPS } from "./subject.ts";
+import { median } from "../quantile.ts";
+import { latencies, WARM_UP } from "./latencies.ts";
+import { STEPS } from "./subject.ts";
+import { openSubject } from "./subjects.ts";
 
-const SUBJECTS: Record<string, OpenSubject> = {
-  "mira": (url) => openOurs(url, "llm"),
-  "mira alone": (url) => openOurs(url, "llm", false),
-  "mira tools": (url) => openOurs(url, "tool"),
-  "mira http": openOursHttp,
-  "langgraph": (url) => openLanggraph(url, "sync"),
-  "langgraph exit": (url) => openLanggraph(url, "exit"),
-  "dbos": openDbos,
-  "openworkflow": openOpenworkflow,
-  "mastra": openMastra,
-  "pgflow": openPgflow,
-};
 const IN_FLIGHT = 16;
 
 const [name = "", url = "", runs = "200", items = "0"] = Deno.args;
 const admin = postgres(url, { max: 1, onnotice: () => {} });
 const wal = async () =>
   Number((await admin`select pg_current_wal_lsn() - '0/0'::pg_lsn as at`)[0]!.at);
-const subject = await SUBJECTS[name]!(url);
+const subject = await openSubject(name, url);
 
 async function many(count: number): Promise<void> {
   let next = 0;
@@ -43,14 +27,8 @@ async function many(count: number): Promise<void> {
 const result: Record<string, number | string> = { name };
 // One at a time comes first: no engine has more than one connection open yet, so none is slowed by a
 // driver that hands sixteen out in turn.
-for (let i = 0; i < 100; i++) await subject.run(i);
-const times: number[] = [];
-for (let i = 0; i < 60; i++) {
-  const began = performance.now();
-  await subject.run(i);
-  times.push(performance.now() - began);
-}
-result.p50_ms = times.sort((a, b) => a - b)[30]!;
+await latencies(subject, WARM_UP);
+result.p50_ms = median(await latencies(subject, 200));
 
 await many(Math.min(100, Number(runs)));
 const from = { wal: await wal(), statements: subject.statements?.() ?? 0, at: performance.now() };
