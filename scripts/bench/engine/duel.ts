@@ -9,8 +9,8 @@ import { lastWords } from "./last_words.ts";
 import { WARM_UP } from "./latencies.ts";
 import { onServer, scratch } from "./scratch.ts";
 
-const SLICES = 20;
-const RUNS_PER_SLICE = 50;
+const SLICES = 100;
+const RUNS_PER_SLICE = 20;
 
 /** How quick an engine was in a duel. */
 export interface Latency {
