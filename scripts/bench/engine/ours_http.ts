@@ -4,7 +4,7 @@
  */
 
 import postgres from "postgres";
-import { authors } from "./ours.ts";
+import { authors } from "./authors.ts";
 import type { Subject } from "./subject.ts";
 
 const ROOT = new URL("../../../", import.meta.url).pathname;
