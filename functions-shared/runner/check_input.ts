@@ -63,7 +63,7 @@ export interface SchemaProblem extends ProblemField {
   node?: string;
 }
 
-/** What is wrong with the JSON Schemas of a graph, which the validator in SQL cannot read. */
+/** What is wrong with the JSON Schemas of a graph, pointed at; patterns only this can judge. */
 export function schemaProblems({ nodes, input_schema }: InlineWorkflow): SchemaProblem[] {
   const found: SchemaProblem[] = [];
   const look = (schema: unknown, pointer: string, node?: string) => {

@@ -4,7 +4,8 @@
  * @module
  */
 import { checkFormat, PATTERN_TEXT, safePattern } from "./json_formats.ts";
-import { type JsonSchema, type KeywordContext, SchemaError } from "./json_schema_types.ts";
+import { resolveRef } from "./json_schema_ref.ts";
+import { type KeywordContext, SchemaError } from "./json_schema_types.ts";
 
 type Keywords = Record<string, unknown>;
 
@@ -34,19 +35,6 @@ function equal(a: unknown, b: unknown): boolean {
     );
 }
 
-function resolve(root: JsonSchema, ref: unknown, at: string): JsonSchema {
-  if (ref === "#") return root;
-  if (typeof ref !== "string" || !ref.startsWith("#/")) {
-    throw new SchemaError(at, "Only local references (#/…) are supported.");
-  }
-  let target: unknown = root;
-  for (const part of ref.slice(2).split("/")) {
-    target = own(target, decodeURIComponent(part).replaceAll("~1", "/").replaceAll("~0", "~"));
-  }
-  if (target === undefined) throw new SchemaError(at, `The reference ${ref} leads nowhere.`);
-  return target as JsonSchema;
-}
-
 function bound(
   code: string,
   size: (value: unknown) => number | undefined,
@@ -67,7 +55,7 @@ const atMost = (a: number, b: number) => a <= b;
 
 /** What each keyword does. `minContains`, `maxContains`, `then`, `else` act through their partner. */
 export const HANDLERS: Record<string, (context: KeywordContext) => void> = {
-  $ref: (c) => c.sub(resolve(c.root, c.rule, c.at), c.value, c.pointer, "$ref"),
+  $ref: (c) => c.sub(resolveRef(c.root, c.rule, c.at), c.value, c.pointer, "$ref"),
   type: ({ rule, value, fail }) => {
     const types = Array.isArray(rule) ? rule : [rule];
     if (!types.some((type) => isType(value, type))) {
@@ -152,9 +140,6 @@ export const HANDLERS: Record<string, (context: KeywordContext) => void> = {
         sub(schema, value[name], step(pointer, name), `properties/${name}`);
       }
     }
-  },
-  patternProperties: ({ at }) => {
-    throw new SchemaError(`${at}/patternProperties`, "patternProperties is not supported.");
   },
   additionalProperties: ({ rule, value, pointer, sub, keywords, fail }) => {
     if (!isObject(value)) return;

@@ -4,6 +4,7 @@
  * @module
  */
 import { safePattern } from "./json_formats.ts";
+import { resolveRef } from "./json_schema_ref.ts";
 import { type JsonSchema, SchemaError } from "./json_schema_types.ts";
 
 type Own = Record<string, unknown>;
@@ -31,7 +32,6 @@ const named: Shape = (rule) =>
 
 /** What the rule of each keyword must be; a keyword that is missing here is the validator's to refuse. */
 const SHAPES: Record<string, Shape> = {
-  $ref: text,
   type: leaf((rule) => (Array.isArray(rule) ? rule : [rule]).every((one) => TYPES.includes(one))),
   enum: leaf(Array.isArray),
   minimum: number,
@@ -81,24 +81,29 @@ const sound = new WeakSet<object>();
  */
 export function checkSchema(root: JsonSchema, isKnown: (keyword: string) => boolean): void {
   if (typeof root === "object" && root !== null && sound.has(root)) return;
-  look(root, "", 0, isKnown);
+  look(root, "", 0, (keyword, rule, at) => {
+    if (!isKnown(keyword)) {
+      throw new SchemaError(at, `The keyword "${keyword}" is not supported.`);
+    }
+    if (keyword === "$ref") resolveRef(root, rule, at);
+  });
   if (typeof root === "object") sound.add(root);
 }
 
-function look(inner: unknown, at: string, depth: number, isKnown: (keyword: string) => boolean) {
+type Judge = (keyword: string, rule: unknown, at: string) => void;
+
+function look(inner: unknown, at: string, depth: number, judge: Judge) {
   if (typeof inner === "boolean") return;
   if (!isOwn(inner)) throw new SchemaError(at, "A schema is an object or a boolean.");
   if (depth > MAX_DEPTH) throw new SchemaError(at, "The schema is nested too deeply.");
   for (const [keyword, rule] of Object.entries(inner)) {
     const where = `${at}/${keyword}`;
-    if (!isKnown(keyword)) {
-      throw new SchemaError(where, `The keyword "${keyword}" is not supported.`);
-    }
+    judge(keyword, rule, where);
     const shape = Object.hasOwn(SHAPES, keyword) ? SHAPES[keyword] : undefined;
     if (!shape) continue;
     const parts = shape(rule);
     if (!parts) throw new SchemaError(where, WORDS[keyword] ?? `This is no rule for "${keyword}".`);
-    for (const [place, part] of parts) look(part, where + place, depth + 1, isKnown);
+    for (const [place, part] of parts) look(part, where + place, depth + 1, judge);
   }
 }
 

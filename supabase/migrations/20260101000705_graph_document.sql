@@ -4,9 +4,10 @@
 create function private.draft_graph(p_workflow public.mira_workflows) returns jsonb
 language sql stable set search_path = '' as $$
   select jsonb_strip_nulls(jsonb_build_object(
-    'name', p_workflow.name, 'reducers', p_workflow.reducers, 'limits', p_workflow.limits,
-    'input_schema', p_workflow.input_schema)) || jsonb_build_object(
-    'nodes', coalesce((
+    'name', p_workflow.name, 'reducers', p_workflow.reducers, 'limits', p_workflow.limits))
+    -- a null inside a schema says something
+    || case when p_workflow.input_schema is null then '{}' else jsonb_build_object('input_schema', p_workflow.input_schema) end
+    || jsonb_build_object('nodes', coalesce((
       select jsonb_agg(jsonb_build_object('id', n.id, 'type', n.type, 'name', n.name, 'config', n.config) order by n.id)
       from public.mira_workflow_nodes n where n.workflow_id = p_workflow.id), '[]'),
     'edges', coalesce((
@@ -54,9 +55,8 @@ begin
       'target', coalesce(v_names ->> (x ->> 'target'), private.node_id(coalesce(x ->> 'target', ''))),
       'condition_label', x ->> 'condition_label'));
   end loop;
-  return jsonb_strip_nulls(jsonb_build_object('name', coalesce(p_graph ->> 'name', 'workflow'),
-      'input_schema', p_graph -> 'input_schema'))
-    || jsonb_build_object('reducers', coalesce(p_graph -> 'reducers', '{}'),
+  return case when coalesce(p_graph -> 'input_schema', 'null') = 'null' then '{}' else jsonb_build_object('input_schema', p_graph -> 'input_schema') end
+    || jsonb_build_object('name', coalesce(p_graph ->> 'name', 'workflow'), 'reducers', coalesce(p_graph -> 'reducers', '{}'),
       'limits', coalesce(p_graph -> 'limits', '{}'), 'nodes', v_nodes, 'edges', v_edges);
 end $$;
 comment on function private.normal_graph(jsonb) is

@@ -161,6 +161,11 @@ begin
       v_out := v_out || private.problem('unknown_workflow', p_name, 'workflow_id names no workflow of yours.');
     end if;
   end if;
+  x := coalesce(x, '{}');
+  v_text := case coalesce(case p_type when 'map' then p_config #>> '{each,type}' end, p_type) when 'human' then 'schema' when 'llm' then 'response_schema' end;
+  if jsonb_typeof(x -> v_text) <> 'null' and private.schema_fault(x -> v_text) is not null then
+    v_out := v_out || private.problem('schema_invalid', p_name, concat(v_text, private.schema_fault(x -> v_text)));
+  end if;
   for v_text in
     select distinct t from (
       select x ->> 'tool' as t where p_type = 'tool' or p_config #>> '{each,type}' = 'tool'
@@ -172,7 +177,7 @@ begin
   return v_out;
 end $$;
 comment on function private.kind_problems(text, text, jsonb, uuid) is
-  'What a node of its type needs and lacks; tools and sub-workflows it names that are not there.';
+  'What a node of its type needs and lacks; tools and sub-workflows it names that are not there; a schema that is none.';
 
 -- Every {{path}} in every string of the config.
 create function private.template_problems(p_name text, p_type text, p_config jsonb, p_roots text[], p_open boolean)
@@ -221,6 +226,9 @@ begin
     where coalesce(t.value #>> '{}', '') not in ('replace', 'append', 'add', 'merge', 'messages') loop
     v_out := v_out || private.problem('unknown_reducer', null, format('"%s" of "%s" is none of replace, append, add, merge, messages.', v_name, v_text));
   end loop;
+  if private.schema_fault(p_graph -> 'input_schema') is not null then
+    v_out := v_out || private.problem('schema_invalid', null, 'input_schema' || private.schema_fault(p_graph -> 'input_schema'));
+  end if;
   if jsonb_typeof(p_graph -> 'limits') <> 'object'
     or exists (select from jsonb_each(case jsonb_typeof(p_graph #> '{limits,budget}') when 'object' then p_graph #> '{limits,budget}' else '{}' end) t
       where jsonb_typeof(t.value) <> 'number' or t.value::text !~ '^[0-9]{1,15}$'
@@ -242,7 +250,7 @@ begin
   end if;
   return v_out;
 end $$;
-comment on function private.settings_problems(jsonb) is 'What is wrong with the graph''s reducers and limits.';
+comment on function private.settings_problems(jsonb) is 'What is wrong with the graph''s reducers, limits and input schema.';
 
 -- Everything the graph could trip over later, in one pass. The graph is normal (private.normal_graph).
 create function private.graph_problems(p_graph jsonb, p_user_id uuid) returns jsonb

@@ -4,7 +4,8 @@ create table public.mira_tool_definitions (
   id uuid primary key default gen_random_uuid(),
   name text not null unique check (name ~ '^[A-Za-z_][A-Za-z0-9_.-]{0,63}$'),
   description text,
-  schema jsonb not null check (jsonb_typeof(schema) = 'object'),
+  schema jsonb not null check (jsonb_typeof(schema) = 'object')
+    constraint mira_tool_definitions_schema_is_applicable check (private.schema_fault(schema) is null),
   function_path text not null check (function_path ~ '^(internal:|function:|rpc:|https://)'),
   is_enabled boolean not null default true,
   is_read_only boolean not null default false,

@@ -76,7 +76,7 @@ app.post("/work", allow("cron", "secret"), async (c) => {
 
 app.post("/workflows/validate", people, reading, async (c) => {
   const input = await readBody(c, ValidateRequest);
-  const { valid, problems } = await rpc<{ valid: boolean; problems: unknown[] }>(
+  const { valid, problems } = await rpc<{ valid: boolean; problems: { code: string }[] }>(
     c.var.admin,
     "mira_validate_workflow",
     {
@@ -85,8 +85,12 @@ app.post("/workflows/validate", people, reading, async (c) => {
       p_workflow: input.workflow ?? null,
     },
   );
+  // of a graph that was sent along every fault of a schema can be pointed at
   const more = input.workflow ? schemaProblems(input.workflow) : [];
-  return c.json({ valid: valid && more.length === 0, problems: [...problems, ...more] });
+  const rest = more.length > 0
+    ? problems.filter(({ code }) => code !== "schema_invalid")
+    : problems;
+  return c.json({ valid: valid && more.length === 0, problems: [...rest, ...more] });
 });
 
 app.get("/workflows/:id/diagram", people, reading, async (c) => {

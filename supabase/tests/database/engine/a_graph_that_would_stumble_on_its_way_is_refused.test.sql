@@ -1,6 +1,6 @@
 begin;
 \ir setup.psql
-select plan(35);
+select plan(44);
 
 create function pg_temp.codes(p_type text, p_config jsonb, p_name text default 'a', p_more jsonb default '{}') returns text language sql as $$
   select coalesce(string_agg(distinct p ->> 'code', ',' order by p ->> 'code'), '')
@@ -64,6 +64,31 @@ select is(pg_temp.codes('tool', '{"tool":"echo"}', p_more => '{"limits":{"budget
 select is(pg_temp.codes('tool', '{"tool":"echo"}', 'run'), 'bad_name', 'a step whose output templates could not see');
 select is(pg_temp.codes('tool', '{"tool":"echo","output_key":"input"}'), 'bad_name', 'nor under such a key');
 select is(pg_temp.codes('tool', '{"tool":"echo","output_key":"ran"}', 'run'), '', 'the name alone is no harm');
+
+-- schemas
+create function pg_temp.said(p_type text, p_config jsonb, p_more jsonb default '{}') returns text language sql as $$
+  select string_agg(p ->> 'detail', '; ') from jsonb_array_elements(public.mira_validate_workflow('a0000000-0000-4000-8000-000000000001',
+    p_workflow => pg_temp.graph(jsonb_build_object('start', '["start"]'::jsonb, 'a', jsonb_build_array(p_type, p_config), 'done', '["end"]'::jsonb),
+      'start>a a>done', p_more)) -> 'problems') p where p ->> 'code' = 'schema_invalid' $$;
+select is(pg_temp.said('human', '{"schema":{"type":"object","properties":{"ok":{"type":"bool"}}}}'), 'schema/properties/ok/type: This is no rule for "type".', 'an answer''s schema with a type that is none, and where');
+select is(pg_temp.said('llm', '{"prompt":"x","response_schema":{"type":"object","requierd":["a"]}}'), 'response_schema/requierd: The keyword "requierd" is not supported.', 'a model''s, with a slip in a keyword');
+select is(pg_temp.said('map', '{"items":"$.l","each":{"type":"llm","config":{"prompt":"x","response_schema":{"items":"string"}}}}'), 'response_schema/items: A schema is an object or a boolean.', 'also of a map''s elements');
+select is(pg_temp.said('tool', '{"tool":"echo"}', '{"input_schema":{"properties":{"n":{"$ref":"#/$defs/number"}}}}'), 'input_schema/properties/n/$ref: This is no rule for "$ref".', 'the input''s, with a reference that leads nowhere');
+select is(pg_temp.said('human', '{"schema":{"$defs":{"n":{"type":["integer","null"],"minimum":0}},"anyOf":[{"$ref":"#/$defs/n"},{"const":null},false]}}', '{"input_schema":{"required":["a"],"properties":{"a":true}}}'), null, 'schemas in order');
+insert into public.mira_workflows (id, user_id, name, input_schema) values
+  ('c0000000-0000-4000-8000-000000000008', 'a0000000-0000-4000-8000-000000000001', 'stored', '{"properties":{"n":{"const":null}},"required":"n"}');
+insert into public.mira_workflow_nodes (workflow_id, type, name) values ('c0000000-0000-4000-8000-000000000008', 'start', 'start');
+set local role authenticated;
+set local request.jwt.claims = '{"sub":"a0000000-0000-4000-8000-000000000001"}';
+set local request.jwt.claim.sub = 'a0000000-0000-4000-8000-000000000001';
+select throws_ok($$update public.mira_workflows set is_active = true$$, 'PT422', 'workflow_invalid', 'a stored workflow with such a schema cannot be activated');
+update public.mira_workflows set input_schema = '{"properties":{"n":{"const":null}},"required":["n"]}';
+select lives_ok($$update public.mira_workflows set is_active = true$$, 'until it is put in order');
+reset role;
+select is(public.mira_input_schema('a0000000-0000-4000-8000-000000000001', 'c0000000-0000-4000-8000-000000000008'), '{"properties":{"n":{"const":null}},"required":["n"]}', 'a null inside a schema is kept: it says something');
+set local role service_role;
+select throws_ok($$insert into public.mira_tool_definitions (name, schema, function_path) values ('odd', '{"properties":["a"]}', 'internal:echo')$$, '23514', null, 'a tool has a schema that can be applied');
+reset role;
 
 -- and what was let in runs
 select is(pg_temp.start(pg_temp.graph('{"start":["start"],"ask":["human",{"timeout_ms":2592000000}],"done":["end"]}', 'start>ask ask>done')) #>> '{status}',

@@ -22,7 +22,7 @@ create function pg_temp.begun(p_name text, p_options jsonb default '{}') returns
     '{"start":["start"],"a":["tool",{"tool":"echo"}],"s":["subworkflow",{"workflow_id":"c0000000-0000-4000-8000-000000000007"}],"end":["end"]}',
     'start>a start>s a>end s>end'), '{}', p_options) x $$;
 create function pg_temp.below(p_name text) returns text language sql as $$
-  select string_agg(s.status, ',' order by s.depth) from public.mira_workflow_state s
+  select string_agg(s.status, ',' order by s.depth, s.status) from public.mira_workflow_state s
   where s.depth > 0 and (s.parent_run_id = (select id from run where name = p_name)
     or s.parent_run_id in (select c.id from public.mira_workflow_state c where c.parent_run_id = (select id from run where name = p_name))) $$;
 create function pg_temp.seq(p_name text, p_node text) returns int language sql as $$
