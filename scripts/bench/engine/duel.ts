@@ -82,7 +82,7 @@ class Duellist implements AsyncDisposable {
     await this.#orders.write(new TextEncoder().encode(`${count}\n`)).catch(() => {}); // it has ended
     while (!answer.endsWith("\n")) {
       const { value, done } = await this.#answers.read();
-      if (done) throw new Error(`${this.#name}: ${lastWords(await this.#words)}`);
+      if (done) throw new Error(`${this.#name} ended: ${lastWords(await this.#words)}`);
       answer += value;
     }
     return JSON.parse(answer);
