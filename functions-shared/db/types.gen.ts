@@ -571,7 +571,7 @@ export type Database = {
           "level"?: string;
           "message": string;
           "metadata"?: NonNullable<Json>;
-          "seq"?: never;
+          "seq": number;
           "step"?: string | null;
           "task_id": string;
           "user_id": string;
@@ -584,7 +584,7 @@ export type Database = {
           "level"?: string;
           "message"?: string;
           "metadata"?: NonNullable<Json>;
-          "seq"?: never;
+          "seq"?: number;
           "step"?: string | null;
           "task_id"?: string;
           "user_id"?: string;
@@ -1528,7 +1528,7 @@ export type Database = {
           "services_used"?: (string)[];
           "started_at"?: string | null;
           "status"?: string;
-          "updated_at"?: string;
+          "updated_at": string;
           "user_id": string;
         };
         Update: {
@@ -1590,7 +1590,7 @@ export type Database = {
           "arguments"?: Json | null;
           "attempt"?: number;
           "completed_at"?: string | null;
-          "created_at"?: string;
+          "created_at": string;
           "duration_ms"?: number | null;
           "error_message"?: string | null;
           "id"?: string;

@@ -12,14 +12,21 @@
 
 -- ordered keys and moves --------------------------------------------------------------------------
 
+create function private.check_status_change(p_what text, p_old text, p_new text, p_moves jsonb) returns void
+language plpgsql immutable set search_path = '' as $$
+begin
+  if p_new is distinct from p_old and not coalesce(p_moves -> p_old ? p_new, false) then
+    raise exception using errcode = 'PT409', message = p_what || '_transition_refused',
+      detail = pg_catalog.format('A %s cannot go from %s to %s.', pg_catalog.replace(p_what, '_', ' '), p_old, p_new);
+  end if;
+end $$;
+comment on function private.check_status_change(text, text, text, jsonb) is
+  'Refuses a change of status that the moves {from: [to, …]} do not list. Errors: PT409 <what>_transition_refused.';
+
 create function private.check_status_change() returns trigger
 language plpgsql set search_path = '' as $$
 begin
-  if not coalesce(tg_argv[1]::jsonb -> old.status ? new.status, false) then
-    raise exception using errcode = 'PT409', message = tg_argv[0] || '_transition_refused',
-      detail = pg_catalog.format('A %s cannot go from %s to %s.',
-        pg_catalog.replace(tg_argv[0], '_', ' '), old.status, new.status);
-  end if;
+  perform private.check_status_change(tg_argv[0], old.status, new.status, tg_argv[1]::jsonb);
   return new;
 end $$;
 comment on function private.check_status_change() is
@@ -106,26 +113,12 @@ end $$;
 comment on function private.demand_fit(boolean, text) is
   'Refuses a row of the record that is beyond its limits (private.fits). Errors: check_violation.';
 
-create function private.check_direct_record() returns trigger
-language plpgsql security definer set search_path = '' as $$
-declare
-  v_fits boolean;
-begin
-  execute pg_catalog.format('select private.fits($1::%s)', tg_relid::pg_catalog.regclass) into v_fits using new;
-  perform private.demand_fit(v_fits, tg_table_name);
-  perform private.hold_account(new.user_id);
-  return null;
-end $$;
-comment on function private.check_direct_record() is
-  'Trigger: what the secret key writes straight into a table fits, and names an account that exists. '
-  'Definer: reads auth.users.';
-
 -- who may call what --------------------------------------------------------------------------------
 
 select private.open_to_server('{
-  check_status_change,ordered_uuid,check_period,period_of,hold_account,hold_run,demand_fit,check_direct_record}');
+  check_status_change,ordered_uuid,check_period,period_of,hold_account,hold_run,demand_fit}');
 grant execute on function
   private.check_period(text, timestamptz, timestamptz),
   private.period_of(timestamptz, text, timestamptz),
-  private.ordered_uuid()
+  private.ordered_uuid(), private.check_status_change(text, text, text, jsonb)
   to authenticated;

@@ -6,7 +6,7 @@
 
 create table public.task_history (
   id uuid not null default gen_random_uuid(),
-  user_id uuid not null references auth.users (id) on delete cascade,
+  user_id uuid not null,
   execution_id uuid references public.workflow_executions (id) on delete set null,
   description text not null,
   services_used text[] not null default '{}',
@@ -17,7 +17,7 @@ create table public.task_history (
   -- what a run's end changes stands together: PostgreSQL logs the bytes from the first to the last of it
   status text not null default 'pending',
   completed_at timestamptz,
-  updated_at timestamptz not null default now(),
+  updated_at timestamptz not null,
   duration_ms bigint,
   output_summary text,
   result json,
@@ -51,37 +51,44 @@ create index task_history_execution_id_idx on public.task_history (execution_id)
 alter table public.task_history enable row level security;
 revoke all on public.task_history from public, anon, authenticated;
 grant select, delete on public.task_history to authenticated;
-grant select, insert, update, delete on public.task_history to service_role;
+grant select, delete,
+  insert (id, user_id, execution_id, description, services_used, metadata, created_at, output_links, started_at, status,
+    completed_at, duration_ms, output_summary, result, error_message),
+  update (id, user_id, execution_id, description, services_used, metadata, created_at, output_links, started_at, status,
+    completed_at, duration_ms, output_summary, result, error_message)
+  on public.task_history to service_role;
 create policy task_history_select_own on public.task_history
   for select to authenticated using (user_id = (select auth.uid()));
 create policy task_history_delete_own on public.task_history
   for delete to authenticated using (user_id = (select auth.uid()));
 
-create trigger task_history_check_direct after insert or update on public.task_history
-  for each row when (current_user::text = 'service_role') execute function private.check_direct_record();
-
--- the commonest change is always allowed: a run need not pay for the question
-create trigger task_history_check_status after update of status on public.task_history
-  for each row when (old.status is distinct from new.status and (old.status, new.status) <> ('running', 'completed'))
-  execute function private.check_status_change('task', '{
-    "pending": ["running", "waiting", "completed", "failed", "cancelled"],
-    "running": ["waiting", "completed", "failed", "cancelled"],
-    "waiting": ["running", "completed", "failed", "cancelled"],
-    "failed": ["pending", "running"]}');
--- Whoever writes through the functions, and the engine, stamps the row itself. A trigger before the update would
--- lock every row once more, so what the secret key writes straight into the table is stamped after it.
-create function private.stamp_direct_task() returns trigger
-language plpgsql set search_path = '' as $$
+-- The engine, which makes no row that does not fit and no move that is not allowed, stamps its rows itself.
+-- Whoever does not is looked at here: PostgreSQL reads a trigger's condition anew for every statement, and these two
+-- are short. The second comes after the update, since one before it would lock every row once more.
+create function private.check_task() returns trigger
+language plpgsql security definer set search_path = '' as $$
 begin
-  update public.task_history h set updated_at = pg_catalog.clock_timestamp()
-    where h.user_id = new.user_id and h.id = new.id;
-  return null;
+  perform private.demand_fit(private.fits(new), 'task_history');
+  perform private.hold_account(new.user_id);
+  if tg_op = 'INSERT' then
+    new.updated_at := pg_catalog.now();
+  else
+    perform private.check_status_change('task', old.status, new.status, '{
+      "pending": ["running", "waiting", "completed", "failed", "cancelled"],
+      "running": ["waiting", "completed", "failed", "cancelled"],
+      "waiting": ["running", "completed", "failed", "cancelled"],
+      "failed": ["pending", "running"]}');
+    update public.task_history t set updated_at = pg_catalog.clock_timestamp() where t.id = new.id and t.user_id = new.user_id;
+  end if;
+  return new;
 end $$;
-comment on function private.stamp_direct_task() is
-  'Trigger: a task that the secret key changes past the functions is stamped with the database clock.';
-create trigger task_history_stamp_direct after update on public.task_history
-  for each row when (current_user::text = 'service_role' and new.updated_at is not distinct from old.updated_at)
-  execute function private.stamp_direct_task();
+comment on function private.check_task() is
+  'Trigger: a task that comes or changes without a stamp fits, moves as tasks may, names an account that exists, and is stamped with the database clock. '
+  'Definer: the secret key may not write the stamp.';
+create trigger task_history_check_new before insert on public.task_history
+  for each row when (new.updated_at is null) execute function private.check_task();
+create trigger task_history_check_change after update on public.task_history
+  for each row when (new.updated_at is not distinct from old.updated_at) execute function private.check_task();
 
 -- writing and reading ------------------------------------------------------------------------------
 
@@ -93,24 +100,21 @@ language plpgsql security definer set search_path = '' as $$
 declare
   v_user uuid := private.required_user(p_user_id);
   v_id uuid := coalesce(p_task_id, private.ordered_uuid());
-  v_row public.task_history;
 begin
   if coalesce(p_description, '') = '' then
     raise exception using errcode = 'PT422', message = 'invalid_description', hint = '/description',
       detail = 'description says what was asked for.';
   end if;
   perform private.check_task_status(p_status);
+  perform private.hold_account(v_user);
   perform private.hold_run(v_user, p_execution_id, '/execution_id');
-  insert into public.task_history as t (id, user_id, execution_id, description, status,
+  insert into public.task_history (id, user_id, execution_id, description, status,
     services_used, metadata, started_at, completed_at)
   values (v_id, v_user, p_execution_id, private.clip_text(private.redact_text(p_description), 8192),
     p_status, coalesce(p_services_used, '{}'), private.clip_json(private.redact_json(p_metadata), 8192),
     case when p_status <> 'pending' then pg_catalog.now() end,
     case when p_status in ('completed', 'failed', 'cancelled') then pg_catalog.now() end)
-  on conflict (user_id, id) do nothing returning t.* into v_row;
-  if found then
-    perform private.demand_fit(private.fits(v_row), 'task_history');
-  end if;
+  on conflict (user_id, id) do nothing;
   return v_id;
 end $$;
 comment on function private.insert_task_history(uuid, text, uuid, text, text[], uuid, jsonb) is
@@ -165,17 +169,15 @@ begin
     services_used = case when p_services_used is null then t.services_used else array(
       select distinct s from pg_catalog.unnest(t.services_used || p_services_used) s order by s) end,
     error_message = coalesce(private.clip_text(private.redact_text(p_error_message), 4096), t.error_message),
-    updated_at = v_now,
     duration_ms = coalesce(p_duration_ms, t.duration_ms,
       case when p_status in ('completed', 'failed', 'cancelled') then
         (extract(epoch from v_now - coalesce(t.started_at, t.created_at)) * 1000)::bigint end)
-  where t.user_id = v_user and t.id = p_task_id
-  returning t.* into v_row;
+  where t.user_id = v_user and t.id = p_task_id;
   if not found then
     raise exception using errcode = 'PT404', message = 'task_not_found',
       detail = 'There is no such task.';
   end if;
-  perform private.demand_fit(private.fits(v_row), 'task_history');
+  select * into v_row from public.task_history t where t.user_id = v_user and t.id = p_task_id;
   return v_row;
 end $$;
 comment on function private.update_task_history_status(uuid, uuid, text, text, jsonb, text[], text[], text, bigint) is
@@ -277,7 +279,7 @@ comment on function public.get_task_statistics(timestamptz, timestamptz, text, u
 -- who may call what --------------------------------------------------------------------------------
 
 select private.open_to_server('{
-  stamp_direct_task,insert_task_history,check_task_status,update_task_history_status,fits,get_task_history_filtered,
+  check_task,insert_task_history,check_task_status,update_task_history_status,fits,get_task_history_filtered,
   get_recent_task_history,get_task_statistics}');
 grant execute on function
   private.insert_task_history(uuid, text, uuid, text, text[], uuid, jsonb),

@@ -16,7 +16,7 @@ create table public.tool_executions (
   error_message text,
   started_at timestamptz not null default now(),
   completed_at timestamptz,
-  created_at timestamptz not null default now(),
+  created_at timestamptz not null,
   primary key (id, user_id)
 );
 create function private.fits(p_call public.tool_executions) returns boolean
@@ -47,12 +47,28 @@ create index tool_executions_user_id_task_id_idx on public.tool_executions (user
 alter table public.tool_executions enable row level security;
 revoke all on public.tool_executions from public, anon, authenticated;
 grant select on public.tool_executions to authenticated;
-grant select, insert, update, delete on public.tool_executions to service_role;
+grant select, update, delete,
+  insert (id, user_id, run_id, task_id, project_id, duration_ms, attempt, status, tool_name, step, arguments, result,
+    error_message, started_at, completed_at)
+  on public.tool_executions to service_role;
 create policy tool_executions_select_own on public.tool_executions
   for select to authenticated using (user_id = (select auth.uid()));
 
-create trigger tool_executions_check_direct after insert or update on public.tool_executions
-  for each row when (current_user::text = 'service_role') execute function private.check_direct_record();
+-- The engine writes none that does not fit, and says when itself; it never changes one.
+create function private.check_tool_execution() returns trigger
+language plpgsql security definer set search_path = '' as $$
+begin
+  perform private.demand_fit(private.fits(new), 'tool_executions');
+  perform private.hold_account(new.user_id);
+  new.created_at := coalesce(new.created_at, pg_catalog.now());
+  return new;
+end $$;
+comment on function private.check_tool_execution() is
+  'Trigger: the record of a tool call that comes without its time, or changes, fits and names an account that exists. Definer: reads auth.users.';
+create trigger tool_executions_check_new before insert on public.tool_executions
+  for each row when (new.created_at is null) execute function private.check_tool_execution();
+create trigger tool_executions_check_change before update on public.tool_executions
+  for each row execute function private.check_tool_execution();
 create trigger tool_executions_check_status before update of status on public.tool_executions
   for each row when (old.status is distinct from new.status)
   execute function private.check_status_change('tool_execution', '{
@@ -70,7 +86,6 @@ language plpgsql security definer set search_path = '' as $$
 declare
   v_user uuid := private.required_user(p_user_id);
   v_id uuid := coalesce(p_id, private.ordered_uuid());
-  v_row public.tool_executions;
 begin
   if coalesce(p_tool_name, '') = '' or length(p_tool_name) > 200 then
     raise exception using errcode = 'PT422', message = 'invalid_tool_name', hint = '/tool_name',
@@ -78,13 +93,10 @@ begin
   end if;
   perform private.hold_account(v_user);
   perform private.hold_run(v_user, p_run_id, '/run_id');
-  insert into public.tool_executions as t (id, user_id, run_id, task_id, project_id, tool_name, step, arguments)
+  insert into public.tool_executions (id, user_id, run_id, task_id, project_id, tool_name, step, arguments)
   values (v_id, v_user, p_run_id, p_task_id, p_project_id, p_tool_name, p_step,
     private.redact_json(p_arguments))
-  on conflict (user_id, id) do nothing returning t.* into v_row;
-  if found then
-    perform private.demand_fit(private.fits(v_row), 'tool_executions');
-  end if;
+  on conflict (user_id, id) do nothing;
   return v_id;
 end $$;
 comment on function private.start_tool_execution(uuid, text, uuid, uuid, uuid, text, jsonb, uuid) is
@@ -128,7 +140,6 @@ begin
     raise exception using errcode = 'PT404', message = 'tool_execution_not_found',
       detail = 'There is no such tool call.';
   end if;
-  perform private.demand_fit(private.fits(v_row), 'tool_executions');
   return v_row;
 end $$;
 comment on function private.finish_tool_execution(uuid, uuid, text, jsonb, text, bigint) is
@@ -170,7 +181,7 @@ comment on function public.get_tool_statistics(timestamptz, timestamptz, text, u
 -- who may call what --------------------------------------------------------------------------------
 
 select private.open_to_server('{
-  start_tool_execution,finish_tool_execution,fits,get_tool_statistics}');
+  check_tool_execution,start_tool_execution,finish_tool_execution,fits,get_tool_statistics}');
 grant execute on function
   private.start_tool_execution(uuid, text, uuid, uuid, uuid, text, jsonb, uuid),
   private.finish_tool_execution(uuid, uuid, text, jsonb, text, bigint),

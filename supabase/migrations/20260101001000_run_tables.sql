@@ -66,11 +66,14 @@ create table private.run_steps (
   error jsonb,
   usage jsonb,
   call jsonb,
+  call_item int,
+  call_index int,
   primary key (run, event)
 );
--- a call inside a step, or inside an element of a map, is recorded once
+-- a call inside a step, or inside an element of a map, is recorded once; of columns and no expressions, which every
+-- step that is recorded would prepare
 create unique index run_steps_call_idx on private.run_steps
-  (run, seq, coalesce((call ->> 'item')::int, -1), ((call ->> 'index')::int)) where kind = 'call';
+  (run, seq, call_item, call_index) nulls not distinct where call_index is not null;
 comment on table private.run_steps is
   'What happened in a run, one row per event: step done, step failed, retry, call inside a step, began to wait.';
 comment on column private.run_steps.run is 'mira_workflow_state.number.';
@@ -79,6 +82,7 @@ comment on column private.run_steps.kind is 'step (done), failed (for good), ret
 comment on column private.run_steps.opened is 'The event that opened the step, null = the one before this: a fork finds the steps open at any moment with it.';
 comment on column private.run_steps.attempt is 'Null = the first.';
 comment on column private.run_steps.call is '{index, kind: model|tool, name, input, output, error, duration_ms, item: of a map}: replayed, not repeated, after a crash.';
+comment on column private.run_steps.call_index is 'The call''s index, and with call_item the element of a map it belongs to.';
 
 create table private.run_edits (
   run bigint not null,
@@ -201,6 +205,7 @@ begin
   delete from public.mira_workflow_state s where s.user_id = old.id;
   delete from public.execution_logs l where l.user_id = old.id;
   delete from public.tool_executions t where t.user_id = old.id;
+  delete from public.task_history h where h.user_id = old.id;
   return old;
 end $$;
 comment on function private.delete_with_account() is

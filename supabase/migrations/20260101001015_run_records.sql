@@ -8,8 +8,8 @@ create function private.write_log(
 ) returns void
 language plpgsql set search_path = '' as $$
 begin
-  insert into public.execution_logs (user_id, task_id, agent_type, step, level, message, metadata)
-  values (p_user_id, p_run_id, p_agent, p_step, p_level, p_message, p_metadata);
+  insert into public.execution_logs (seq, user_id, task_id, agent_type, step, level, message, metadata)
+  values (nextval('public.execution_logs_seq_seq'), p_user_id, p_run_id, p_agent, p_step, p_level, p_message, p_metadata);
 end $$;
 comment on function private.write_log(uuid, uuid, text, text, text, text, jsonb) is
   'One line the engine itself words, in the run''s commentary.';
@@ -44,8 +44,8 @@ declare
   v_name text := p_node.node ->> 'name';
 begin
   if p_outcome ? 'logs' then
-    insert into public.execution_logs (user_id, task_id, agent_type, step, level, message, metadata)
-    select p_run.user_id, p_run.id, coalesce(nullif(left(l ->> 'agent_type', 64), ''), 'worker'), v_name,
+    insert into public.execution_logs (seq, user_id, task_id, agent_type, step, level, message, metadata)
+    select nextval('public.execution_logs_seq_seq'), p_run.user_id, p_run.id, coalesce(nullif(left(l ->> 'agent_type', 64), ''), 'worker'), v_name,
       case when l ->> 'level' in ('info', 'success', 'error', 'warning') then l ->> 'level' else 'info' end,
       coalesce(nullif(private.clip_text(private.redact_text(l ->> 'message'), 4096), ''), v_name),
       private.clip_json(private.keep_json(l -> 'metadata', 8192), 8192)
@@ -64,9 +64,9 @@ begin
     from jsonb_array_elements(p_outcome -> 'messages') m;
   end if;
   if p_outcome ? 'tools' then
-    insert into public.tool_executions (user_id, run_id, duration_ms, attempt, status, tool_name, step, arguments,
+    insert into public.tool_executions (created_at, user_id, run_id, duration_ms, attempt, status, tool_name, step, arguments,
       result, error_message, started_at, completed_at)
-    select p_run.user_id, p_run.id, case when t ->> 'duration_ms' is not null then greatest((t ->> 'duration_ms')::numeric::bigint, 0) end, p_attempt,
+    select now(), p_run.user_id, p_run.id, case when t ->> 'duration_ms' is not null then greatest((t ->> 'duration_ms')::numeric::bigint, 0) end, p_attempt,
       case when t ? 'error' or t ->> 'status' in ('error', 'failed') then 'failed' else 'completed' end,
       coalesce(nullif(left(t ->> 'tool_name', 200), ''), v_name), v_name,
       private.keep_json(t -> 'input'),
@@ -75,9 +75,9 @@ begin
       now() - make_interval(secs => coalesce((t ->> 'duration_ms')::numeric, 0)::float8 / 1000), now()
     from jsonb_array_elements(p_outcome -> 'tools') t;
   elsif p_node.type = 'tool' then
-    insert into public.tool_executions (user_id, run_id, duration_ms, attempt, status, tool_name, step, arguments,
+    insert into public.tool_executions (created_at, user_id, run_id, duration_ms, attempt, status, tool_name, step, arguments,
       result, error_message, started_at, completed_at)
-    values (p_run.user_id, p_run.id, case when p_outcome ->> 'duration_ms' is not null then greatest((p_outcome ->> 'duration_ms')::numeric::bigint, 0) end, p_attempt,
+    values (now(), p_run.user_id, p_run.id, case when p_outcome ->> 'duration_ms' is not null then greatest((p_outcome ->> 'duration_ms')::numeric::bigint, 0) end, p_attempt,
       case when p_outcome ? 'error' then 'failed' else 'completed' end,
       p_node.node #>> '{config,tool}', v_name,
       private.keep_json(p_outcome -> 'arguments'),
@@ -95,10 +95,12 @@ create function private.write_event(inout r public.mira_workflow_state, p_node i
 language plpgsql set search_path = '' as $$
 begin
   r.last_event := r.last_event + 1;
-  insert into private.run_steps (run, event, seq, node, opened, attempt, kind, duration_ms, output, error, usage, call)
+  insert into private.run_steps (run, event, seq, node, opened, attempt, kind, duration_ms, output, error, usage, call,
+    call_item, call_index)
   values (r.number, r.last_event, p_seq, p_node, nullif((p_entry ->> 'f')::int, r.last_event - 1),
     nullif((p_entry ->> 'a')::smallint, 1), p_kind, (p_outcome ->> 'duration_ms')::numeric::int,
-    p_outcome -> 'output', p_outcome -> 'error', p_outcome -> 'usage', p_outcome -> 'call');
+    p_outcome -> 'output', p_outcome -> 'error', p_outcome -> 'usage', p_outcome -> 'call',
+    (p_outcome #>> '{call,item}')::int, (p_outcome #>> '{call,index}')::int);
 end $$;
 comment on function private.write_event(public.mira_workflow_state, int, int, text, jsonb, jsonb) is
   'Records one event of a run and takes the next event number.';

@@ -189,9 +189,9 @@ begin
     from jsonb_array_elements(p_results) x where (x ->> 'idx')::int = any (v_put);
   end if;
   if v_type = 'tool' then
-    insert into public.tool_executions (user_id, run_id, duration_ms, attempt, status, tool_name, step, arguments, result,
+    insert into public.tool_executions (created_at, user_id, run_id, duration_ms, attempt, status, tool_name, step, arguments, result,
       error_message, started_at, completed_at)
-    select r.user_id, r.id, greatest((x ->> 'duration_ms')::numeric::bigint, 0), greatest((x ->> 'attempt')::int, 1),
+    select now(), r.user_id, r.id, greatest((x ->> 'duration_ms')::numeric::bigint, 0), greatest((x ->> 'attempt')::int, 1),
       case when x ? 'error' then 'failed' else 'completed' end, n.node #>> '{config,each,config,tool}',
       left((n.node ->> 'name') || ' ' || (x ->> 'idx'), 200),
       private.keep_json(x -> 'arguments'), private.keep_json(x -> 'output'),

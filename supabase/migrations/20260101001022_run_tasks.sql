@@ -16,8 +16,8 @@ begin
     'deadline_at', least(r.deadline_at, now() + make_interval(secs => n.timeout_ms::float8 / 1000)));
   if p_entry ? 'c' then
     v_task := v_task || jsonb_build_object('calls', (
-      select jsonb_agg(s.call order by (s.call ->> 'index')::int) from private.run_steps s
-      where s.run = r.number and s.seq = p_seq and s.kind = 'call'));
+      select jsonb_agg(s.call order by s.call_index) from private.run_steps s
+      where s.run = r.number and s.seq = p_seq and s.call_index is not null));
   end if;
   if r.cursor ? 'g' then
     v_task := v_task || jsonb_build_object('grants', r.cursor -> 'g', 'confirmed', coalesce(p_entry -> 'g', '{}'));

@@ -4,15 +4,22 @@
 create function private.follow_ledger(p_run_id uuid, p_user_id uuid, p_status text, p_step text, p_started_at timestamptz,
   p_finished_at timestamptz, p_output jsonb, p_error text) returns void
 language plpgsql set search_path = '' as $$
+declare
+  v_workflow uuid;
 begin
   update public.workflow_executions e set current_state = p_status, current_step = p_step,
     started_at = p_started_at, completed_at = p_finished_at, updated_at = now(),
     results = p_output, error_message = p_error
-  where e.id = p_run_id;
+  where e.id = p_run_id returning workflow_id into v_workflow;
+  -- stamped with the clock: within one transaction a stamp of its beginning would look like none (private.check_task)
   update public.task_history t set status = p_status, started_at = p_started_at, completed_at = p_finished_at,
-    updated_at = now(), result = private.keep_json(p_output, 60000), error_message = p_error,
+    updated_at = clock_timestamp(), result = private.keep_json(p_output, 60000), error_message = p_error,
     duration_ms = (extract(epoch from p_finished_at - p_started_at) * 1000)::bigint
   where t.user_id = p_user_id and t.id = p_run_id and t.status <> p_status;
+  if p_status in ('completed', 'failed')
+    and exists (select from public.mira_learned_patterns t where t.workflow_id = v_workflow and t.valid_to is null) then
+    perform private.learn_from_run(p_user_id, v_workflow, p_status = 'completed');
+  end if;
 end $$;
 comment on function private.follow_ledger(uuid, uuid, text, text, timestamptz, timestamptz, jsonb, text) is
   'Brings ledger and task history in line with a run''s status.';
@@ -23,8 +30,8 @@ language plpgsql set search_path = '' as $$
 begin
   perform private.follow_ledger(p_run_id, p_user_id, p_status, p_step, p_started_at, p_finished_at, p_output, p_error);
   if p_finished_at is not null then
-    insert into public.execution_logs (user_id, task_id, agent_type, step, level, message, metadata)
-    values (p_user_id, p_run_id, 'evaluator', p_step,
+    insert into public.execution_logs (seq, user_id, task_id, agent_type, step, level, message, metadata)
+    values (nextval('public.execution_logs_seq_seq'), p_user_id, p_run_id, 'evaluator', p_step,
       case p_status when 'completed' then 'success' when 'failed' then 'error' else 'warning' end,
       case p_status when 'completed' then 'Run completed.' when 'cancelled' then 'Run cancelled.'
         else 'Run failed: ' || coalesce(p_error, '') end,

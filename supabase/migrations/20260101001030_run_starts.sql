@@ -60,8 +60,8 @@ begin
     jsonb_strip_nulls(jsonb_build_object('input', r.input, 'version', v.version, 'metadata', p_options -> 'metadata')),
     jsonb_strip_nulls(jsonb_build_object('priority', nullif(r.priority, 5), 'budget', p_options -> 'budget',
       'tools', p_options -> 'tools', 'parent_run_id', p_options -> 'parent_run_id', 'forked_from', p_options -> 'forked_from')), now(), now());
-  insert into public.task_history (id, user_id, execution_id, description)
-  values (r.id, p_user_id, r.id, v.name);
+  insert into public.task_history (id, user_id, execution_id, description, updated_at)
+  values (r.id, p_user_id, r.id, v.name, now());
   return r;
 end $$;
 comment on function private.new_run(private.workflow_versions, uuid, jsonb, jsonb) is
@@ -171,8 +171,8 @@ begin
     select run.id, v_user, p_workflow_id, v_name, 'running', v_step, now(), v_agents,
       jsonb_build_object('input', run.input, 'version', v_number), '{}' from run
   ), history as (
-    insert into public.task_history (id, user_id, execution_id, description, status, started_at)
-    select run.id, v_user, run.id, v_name, 'running', now() from run
+    insert into public.task_history (id, user_id, execution_id, description, status, started_at, updated_at)
+    select run.id, v_user, run.id, v_name, 'running', now(), now() from run
   ), checkpoint as (
     insert into public.mira_workflow_state (id, user_id, workflow_id, version_id, thread_id, max_steps, started_at, leased_at,
       due_at, lease_epoch, status, current_node_id, steps_used, next_seq, last_event, straight_node, cursor, state_data, input)

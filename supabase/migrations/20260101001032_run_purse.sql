@@ -173,8 +173,8 @@ begin
       where i.run_id = r.id and i.seq = p_seq and i.idx = p_item and i.attempt = p_attempt and i.is_open) then
     return private.refusal(r.id, r.status, 'stale_step');
   end if;
-  select s.call into v_call from private.run_steps s where s.run = r.number and s.seq = p_seq and s.kind = 'call'
-    and (s.call ->> 'item')::int = p_item and (s.call ->> 'index')::int = (p_outcome #>> '{call,index}')::int;
+  select s.call into v_call from private.run_steps s where s.run = r.number and s.seq = p_seq
+    and s.call_item = p_item and s.call_index = (p_outcome #>> '{call,index}')::int;
   if found then
     return private.refusal(r.id, r.status, 'call_recorded') || jsonb_build_object('call', v_call);
   end if;
@@ -215,8 +215,8 @@ language sql stable set search_path = '' as $$
   select jsonb_agg(case when c.calls is null then i.value else i.value || jsonb_build_object('calls', c.calls) end order by i.ord)
   from jsonb_array_elements(p_items) with ordinality i(value, ord)
   left join lateral (
-    select jsonb_agg(s.call order by (s.call ->> 'index')::int) as calls from private.run_steps s
-    where s.run = p_run and s.seq = p_seq and s.kind = 'call' and (s.call ->> 'item')::int = (i.value ->> 'idx')::int) c on true
+    select jsonb_agg(s.call order by s.call_index) as calls from private.run_steps s
+    where s.run = p_run and s.seq = p_seq and s.call_index is not null and s.call_item = (i.value ->> 'idx')::int) c on true
 $$;
 comment on function private.with_calls(bigint, int, jsonb) is 'Elements of a map, each with the calls recorded inside it.';
 

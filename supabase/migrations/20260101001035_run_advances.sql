@@ -71,21 +71,21 @@ begin
   if not v_is_end then
     insert into private.run_steps (run, event, seq, node, kind, duration_ms, created_at, output)
     values (v_run, v_event, p_seq, v_node, 'step', v_ms, now(), v_output);
-    insert into public.execution_logs (user_id, task_id, agent_type, step, level, message, metadata)
-    values (v_user, p_run_id, 'worker', v_name, 'success', v_name || ' done.', jsonb_build_object('seq', p_seq));
+    insert into public.execution_logs (seq, user_id, task_id, agent_type, step, level, message, metadata)
+    values (nextval('public.execution_logs_seq_seq'), v_user, p_run_id, 'worker', v_name, 'success', v_name || ' done.', concat('{"seq":', p_seq, '}')::json);
   else
     insert into private.run_steps (run, event, seq, node, kind, duration_ms, created_at, output)
     values (v_run, v_event - 1, p_seq, v_node, 'step', v_ms, now(), v_output);
-    insert into public.execution_logs (user_id, task_id, agent_type, step, level, message, metadata) values
-      (v_user, p_run_id, 'worker', v_name, 'success', v_name || ' done.', jsonb_build_object('seq', p_seq)),
-      (v_user, p_run_id, 'evaluator', v_name, 'success', 'Run completed.',
-        jsonb_build_object('steps', v_steps, 'tokens', v_tokens, 'cost_micros', v_cost));
+    insert into public.execution_logs (seq, user_id, task_id, agent_type, step, level, message, metadata) values
+      (nextval('public.execution_logs_seq_seq'), v_user, p_run_id, 'worker', v_name, 'success', v_name || ' done.', concat('{"seq":', p_seq, '}')::json),
+      (nextval('public.execution_logs_seq_seq'), v_user, p_run_id, 'evaluator', v_name, 'success', 'Run completed.',
+        concat('{"steps":', v_steps, ',"tokens":', v_tokens, ',"cost_micros":', v_cost, '}')::json);
     perform private.follow_ledger(p_run_id, v_user, 'completed', v_name, v_started, now(), v_result, null);
   end if;
   if v_type = 'tool' then
-    insert into public.tool_executions (user_id, run_id, duration_ms, attempt, status, tool_name, step, arguments, result,
+    insert into public.tool_executions (created_at, user_id, run_id, duration_ms, attempt, status, tool_name, step, arguments, result,
       started_at, completed_at)
-    values (v_user, p_run_id, v_ms, 1, 'completed', v_tool, v_name, private.keep_json(p_outcome -> 'arguments'),
+    values (now(), v_user, p_run_id, v_ms, 1, 'completed', v_tool, v_name, private.keep_json(p_outcome -> 'arguments'),
       private.keep_json(v_output), now() - make_interval(secs => coalesce(v_ms, 0)::float8 / 1000), now());
   end if;
   return v_reply::json;
@@ -97,6 +97,8 @@ comment on function private.advance_straight(uuid, int, int, jsonb, interval) is
 -- those it took, replies: their answers}. The rest goes the long road.
 create function private.advance_straights(p_steps jsonb, p_lease interval, out ords bigint[], out replies text[])
 language plpgsql set search_path = '' as $$
+declare
+  v_habits uuid[];
 begin
   with taken as (
     update public.mira_workflow_state s set
@@ -131,26 +133,26 @@ begin
     insert into private.run_steps (run, event, seq, node, kind, duration_ms, created_at, output)
     select number, event, seq, key, 'step', ms, now(), outcome -> 'output' from taken
   ), tool as (
-    insert into public.tool_executions (user_id, run_id, duration_ms, attempt, status, tool_name, step, arguments, result,
+    insert into public.tool_executions (created_at, user_id, run_id, duration_ms, attempt, status, tool_name, step, arguments, result,
       started_at, completed_at)
-    select user_id, id, ms, 1, 'completed', tool, name, private.keep_json(outcome -> 'arguments'),
+    select now(), user_id, id, ms, 1, 'completed', tool, name, private.keep_json(outcome -> 'arguments'),
       private.keep_json(outcome -> 'output'), now() - make_interval(secs => coalesce(ms, 0)::float8 / 1000), now()
     from taken where type = 'tool'
   ), line as (
-    insert into public.execution_logs (user_id, task_id, agent_type, step, level, message, metadata)
-    select user_id, id, agent, name, 'success', message, metadata from (
-      select user_id, id, 'worker' as agent, name, name || ' done.' as message, jsonb_build_object('seq', seq) as metadata, 1 as n
+    insert into public.execution_logs (seq, user_id, task_id, agent_type, step, level, message, metadata)
+    select nextval('public.execution_logs_seq_seq'), user_id, id, agent, name, 'success', message, metadata::json from (
+      select user_id, id, 'worker' as agent, name, name || ' done.' as message, concat('{"seq":', seq, '}') as metadata, 1 as n
       from taken
       union all
       select user_id, id, 'evaluator', name, 'Run completed.',
-        jsonb_build_object('steps', steps_used, 'tokens', tokens_used, 'cost_micros', cost_micros), 2
-      from taken where next_is_end) l order by n
+        concat('{"steps":', steps_used, ',"tokens":', tokens_used, ',"cost_micros":', cost_micros, '}'), 2
+      from taken where next_is_end order by n) l
   ), ledger as (
     update public.workflow_executions e set current_state = 'completed', current_step = t.name,
       completed_at = now(), updated_at = now(), results = t.output, error_message = null
     from taken t where t.next_is_end and e.id = t.id
   ), history as (
-    update public.task_history h set status = 'completed', completed_at = now(), updated_at = now(),
+    update public.task_history h set status = 'completed', completed_at = now(), updated_at = clock_timestamp(),
       result = private.keep_json(t.output, 60000), error_message = null,
       duration_ms = (extract(epoch from now() - t.started_at) * 1000)::bigint
     from taken t where t.next_is_end and h.user_id = t.user_id and h.id = t.id and h.status <> 'completed'
@@ -162,8 +164,14 @@ begin
       '","workflow_id":', coalesce(to_json(t.workflow_id), 'null'), ',"thread_id":', coalesce(to_json(t.thread_id), 'null'),
       ',"node":', t.next_node, ',"state":', t.state_data, ',"input":', t.input,
       ',"budget_left":{"steps":', t.max_steps - t.steps_used, ',"tokens":null,"cost_micros":null,"time_ms":null},"lease_until":',
-      to_json(t.due_at), ',"deadline_at":', coalesce(to_json(t.deadline_at), 'null'), '}]}') end order by t.ord)
-    into ords, replies from taken t;
+      to_json(t.due_at), ',"deadline_at":', coalesce(to_json(t.deadline_at), 'null'), '}]}') end order by t.ord),
+    array_agg(t.id) filter (where t.next_is_end
+      and exists (select from public.mira_learned_patterns p where p.workflow_id = t.workflow_id and p.valid_to is null))
+    into ords, replies, v_habits from taken t;
+  if v_habits is not null then
+    perform private.learn_from_run(e.user_id, e.workflow_id, true)
+      from public.workflow_executions e where e.id = any (v_habits) order by e.workflow_id;
+  end if;
 end $$;
 comment on function private.advance_straights(jsonb, interval) is
   'private.advance_straight for any number of runs in one statement: the positions it took, and their replies.';
@@ -211,7 +219,7 @@ begin
   v_call := p_outcome -> 'call';
   if v_call is not null then
     select s.call into v_call from private.run_steps s
-      where s.run = r.number and s.seq = p_seq and s.kind = 'call' and s.call -> 'index' = v_call -> 'index';
+      where s.run = r.number and s.seq = p_seq and s.call_index = (v_call ->> 'index')::int;
     if found then
       return private.refusal(r.id, r.status, 'call_recorded') || jsonb_build_object('call', v_call);
     end if;

@@ -121,8 +121,9 @@ begin
   r.cursor := jsonb_strip_nulls(jsonb_build_object('o', '{}'::jsonb, 'q', to_jsonb(v_queue || v_pending), 'j', v_joins, 'g', o.cursor -> 'g'));
   perform pg_advisory_xact_lock_shared(hashtextextended('mira:limits:' || r.user_id::text, 0));
   perform private.insert_run(r);
-  insert into private.run_steps (run, event, seq, node, opened, attempt, kind, duration_ms, created_at, output, error, usage, call)
-    select r.number, event, seq, node, opened, attempt, kind, duration_ms, created_at, output, error, usage, call
+  insert into private.run_steps (run, event, seq, node, opened, attempt, kind, duration_ms, created_at, output, error, usage, call,
+      call_item, call_index)
+    select r.number, event, seq, node, opened, attempt, kind, duration_ms, created_at, output, error, usage, call, call_item, call_index
     from private.run_steps where run = o.number and event < v_event;
   insert into private.run_edits (run, event, state)
     select r.number, e.event, e.state from private.run_edits e where e.run = o.number and e.event < v_event

@@ -95,36 +95,25 @@ end $$;
 comment on function private.promote_habit(uuid, uuid, jsonb) is
   'Makes the draft workflow and the behaviour pattern of a habit, each once; a second promotion finds them.';
 
-create function private.learn_from_run() returns trigger
-language plpgsql security definer set search_path = '' as $$
+create function private.learn_from_run(p_user_id uuid, p_workflow_id uuid, p_success boolean) returns void
+language plpgsql set search_path = '' as $$
 declare
-  v_success double precision := (new.current_state = 'completed')::int;
-  v_row record;
+  v_pattern uuid;
 begin
-  -- asked here and not in the trigger's WHEN, which PostgreSQL reads anew for every statement
-  if new.workflow_id is null or new.current_state not in ('completed', 'failed')
-    or old.current_state in ('completed', 'failed') then
-    return null;
-  end if;
-  for v_row in
+  for v_pattern in
     update public.mira_learned_patterns t
-    set run_count = t.run_count + 1, run_successes = t.run_successes + v_success,
-      confidence = private.habit_confidence(t.observed_confidence, t.run_count + 1, t.run_successes + v_success)
-    where t.workflow_id = new.workflow_id and t.user_id = new.user_id and t.valid_to is null
+    set run_count = t.run_count + 1, run_successes = t.run_successes + p_success::int,
+      confidence = private.habit_confidence(t.observed_confidence, t.run_count + 1, t.run_successes + p_success::int)
+    where t.workflow_id = p_workflow_id and t.user_id = p_user_id and t.valid_to is null
     returning t.behavior_pattern_id
   loop
-    if v_row.behavior_pattern_id is not null then
-      perform private.add_evidence(v_row.behavior_pattern_id, case when v_success = 1 then 'success' else 'failed' end);
+    if v_pattern is not null then
+      perform private.add_evidence(v_pattern, case when p_success then 'success' else 'failed' end);
     end if;
   end loop;
-  return null;
 end $$;
-comment on function private.learn_from_run() is
-  'Trigger: how a run of a promoted habit ended moves the confidence of the habit and of its behaviour pattern. Definer: runs are ended by the engine.';
-create trigger workflow_executions_learn_from_run
-  after update of current_state on public.workflow_executions
-  for each row when (new.current_state is distinct from old.current_state)
-  execute function private.learn_from_run();
+comment on function private.learn_from_run(uuid, uuid, boolean) is
+  'How a run of a promoted habit ended moves the confidence of the habit and of its behaviour pattern.';
 
 create function public.mira_read_habit(p_user_id uuid, p_pattern_id uuid) returns json
 language sql stable set search_path = '' as $$ select private.read_habit(p_user_id, p_pattern_id) $$;
@@ -135,8 +124,8 @@ language sql set search_path = '' as $$ select private.promote_habit(p_user_id, 
 comment on function public.mira_promote_habit(uuid, uuid, jsonb) is 'Server only. As private.promote_habit.';
 
 revoke all on function private.read_habit(uuid, uuid), private.promote_habit(uuid, uuid, jsonb),
-  private.learn_from_run(), public.mira_read_habit(uuid, uuid), public.mira_promote_habit(uuid, uuid, jsonb)
+  private.learn_from_run(uuid, uuid, boolean), public.mira_read_habit(uuid, uuid), public.mira_promote_habit(uuid, uuid, jsonb)
   from public, anon, authenticated;
 grant execute on function private.read_habit(uuid, uuid), private.promote_habit(uuid, uuid, jsonb),
-  private.learn_from_run(), public.mira_read_habit(uuid, uuid), public.mira_promote_habit(uuid, uuid, jsonb)
+  private.learn_from_run(uuid, uuid, boolean), public.mira_read_habit(uuid, uuid), public.mira_promote_habit(uuid, uuid, jsonb)
   to service_role;

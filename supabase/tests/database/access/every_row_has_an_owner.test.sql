@@ -11,7 +11,7 @@ select is_empty($$
     select a.attrelid from pg_trigger t, pg_attribute a
     where t.tgrelid = 'auth.users'::regclass and t.tgenabled = 'O' and t.tgfoid = 'private.delete_with_account()'::regprocedure
       and a.attname = 'user_id' and a.attnotnull and a.attrelid = any (array['public.execution_logs',
-        'public.tool_executions']::regclass[])
+        'public.task_history', 'public.tool_executions']::regclass[])
     union
     select k.conrelid from owned o join pg_constraint k on k.confrelid = o.oid and k.contype = 'f' and k.confdeltype = 'c'
     where not exists (
