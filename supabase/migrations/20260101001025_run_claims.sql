@@ -161,7 +161,7 @@ comment on function private.reply(public.mira_workflow_state, jsonb, jsonb) is '
 create function private.lease(p_ms int) returns interval
 language plpgsql immutable set search_path = '' as $$
 begin
-  return make_interval(secs => least(greatest(p_ms, 1000), 900000)::float8 / 1000);
+  return least(greatest(p_ms, 1000), 900000) * interval '1 ms';
 end $$;
 comment on function private.lease(int) is 'A lease of 1 second to 15 minutes.';
 

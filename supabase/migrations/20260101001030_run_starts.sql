@@ -131,10 +131,10 @@ comment on function private.input_fault(private.workflow_versions, jsonb) is
 -- and nothing to be said about them. However many there are, one statement writes ledger, history and
 -- checkpoint. Null = take the long road.
 create function private.start_straight(p_user_id uuid, p_workflow_id uuid, p_inputs jsonb, p_thread_id uuid, p_lease interval)
-returns json
+returns text
 language plpgsql security definer set search_path = '' as $$
 declare
-  v_user uuid;
+  v_lock text;
   v_version bigint;
   v_number int;
   v_name text;
@@ -147,50 +147,51 @@ declare
   v_timeout interval;
   v_replies text;
 begin
-  select w.user_id, v.id, v.version, v.name, v.agents, v.required, n.next_key, n.next_id, n.next_name, n.next_node, n.next_timeout
-    into v_user, v_version, v_number, v_name, v_agents, v_required, v_key, v_id, v_step, v_node, v_timeout
+  -- an assignment, since PERFORM would run a query; and ahead of the look at the limits, which sees what the lock waited for
+  v_lock := pg_advisory_xact_lock_shared(hashtextextended('mira:limits:' || p_user_id::text, 0));
+  select v.id, v.version, v.name, v.agents, v.required, n.next_key, n.next_id, n.next_name, n.next_node, n.next_timeout
+    into v_version, v_number, v_name, v_agents, v_required, v_key, v_id, v_step, v_node, v_timeout
   from public.mira_workflows w
   join private.workflow_versions v on v.workflow_id = w.id and v.version = w.version
   join private.version_nodes n on n.version_id = v.id and n.key = v.start_key
-  where w.id = p_workflow_id and w.is_active and n.next_key is not null and v.limits = '{}';
-  if v_user is null or v_user <> p_user_id then
+  where w.id = p_workflow_id and w.user_id = p_user_id and w.is_active and n.next_key is not null and v.limits = '{}'
+    and not exists (select from private.user_limits l where l.user_id = p_user_id);
+  if v_version is null then
     return null;
   end if;
-  if v_required <> '{}' and exists (select from jsonb_array_elements(p_inputs) i where jsonb_typeof(i) <> 'object' or not i ?& v_required) then
-    return null;
-  end if;
-  perform pg_advisory_xact_lock_shared(hashtextextended('mira:limits:' || v_user::text, 0));
-  if exists (select from private.user_limits l where l.user_id = v_user) then
-    return null;
+  if v_required <> '{}' then
+    if exists (select from jsonb_array_elements(p_inputs) i where jsonb_typeof(i) <> 'object' or not i ?& v_required) then
+      return null;
+    end if;
   end if;
   with run as materialized (
-    select private.ordered_uuid() as id, i.value as input, i.ordinality as ord from jsonb_array_elements(p_inputs) with ordinality i
+    select private.ordered_uuid() as id, i.value as input, i.ordinality as ord,
+      case when jsonb_typeof(i.value) = 'object' then i.value else jsonb_build_object('input', i.value) end as state
+    from jsonb_array_elements(p_inputs) with ordinality i
   ), ledger as (
     insert into public.workflow_executions (id, user_id, workflow_id, workflow_type, current_state, current_step, started_at,
       participating_agents, workflow_config, execution_plan)
-    select run.id, v_user, p_workflow_id, v_name, 'running', v_step, now(), v_agents,
+    select run.id, p_user_id, p_workflow_id, v_name, 'running', v_step, now(), v_agents,
       jsonb_build_object('input', run.input, 'version', v_number), '{}' from run
   ), history as (
     insert into public.task_history (id, user_id, execution_id, description, status, started_at, updated_at)
-    select run.id, v_user, run.id, v_name, 'running', now(), now() from run
+    select run.id, p_user_id, run.id, v_name, 'running', now(), now() from run
   ), checkpoint as (
     insert into public.mira_workflow_state (id, user_id, workflow_id, version_id, thread_id, max_steps, started_at, leased_at,
       due_at, lease_epoch, status, current_node_id, steps_used, next_seq, last_event, straight_node, cursor, state_data, input)
-    select run.id, v_user, p_workflow_id, v_version, p_thread_id, 1000, now(), now(),
-      now() + p_lease, 1, 'running', v_id, 1, 2, 1, v_key, '{"o": {}}',
-      case when jsonb_typeof(run.input) = 'object' then run.input else jsonb_build_object('input', run.input) end, run.input from run
-    returning id, due_at, updated_at, state_data, input
+    select run.id, p_user_id, p_workflow_id, v_version, p_thread_id, 1000, now(), now(),
+      now() + p_lease, 1, 'running', v_id, 1, 2, 1, v_key, '{"o": {}}', run.state, run.input from run
   )
   select string_agg(concat('{"run_id":"', run.id, '","status":"running","accepted":true,"created":true,"tasks":[{"run_id":"', run.id,
-      '","seq":1,"epoch":1,"attempt":1,"key":"', run.id, ':1","user_id":"', v_user, '","workflow_id":"', p_workflow_id,
-      '","thread_id":', coalesce(to_json(p_thread_id), 'null'), ',"node":', v_node, ',"state":', c.state_data, ',"input":', c.input,
-      ',"budget_left":{"steps":999,"tokens":null,"cost_micros":null,"time_ms":null},"lease_until":', to_json(c.due_at),
-      ',"deadline_at":', coalesce(to_json(c.updated_at + v_timeout), 'null'), '}]}'), ',' order by run.ord)
-    into v_replies from checkpoint c join run on run.id = c.id;
-  return concat('[', v_replies, ']')::json;
+      '","seq":1,"epoch":1,"attempt":1,"key":"', run.id, ':1","user_id":"', p_user_id, '","workflow_id":"', p_workflow_id,
+      '","thread_id":', coalesce(to_json(p_thread_id), 'null'), ',"node":', v_node, ',"state":', run.state, ',"input":', run.input,
+      ',"budget_left":{"steps":999,"tokens":null,"cost_micros":null,"time_ms":null},"lease_until":', to_json(now() + p_lease),
+      ',"deadline_at":', coalesce(to_json(now() + v_timeout), 'null'), '}]}'), ',' order by run.ord)
+    into v_replies from run;
+  return v_replies;
 end $$;
 comment on function private.start_straight(uuid, uuid, jsonb, uuid, interval) is
-  'Starts one run per input of a workflow that begins with a task and has no limits, and leases them: replies in order, or null.';
+  'Starts one run per input of a workflow that begins with a task and has no limits, and leases them: replies in order, as JSON texts with commas between, or null.';
 
 create function private.start_run(p_user_id uuid, p_workflow_id uuid, p_workflow jsonb, p_input jsonb, p_thread_id uuid,
   p_idempotency_key text, p_options jsonb, p_lease_ms int) returns jsonb

@@ -10,15 +10,16 @@ create function public.mira_start_run(p_user_id uuid, p_workflow_id uuid default
 language plpgsql set search_path = '' set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off
   set plan_cache_mode = force_generic_plan as $$
 declare
-  v_reply json;
+  v_reply text;
 begin
   if p_boxed then
     p_input := p_input -> 'value';
   end if;
   if p_lease_ms > 0 and p_workflow_id is not null and p_idempotency_key is null and p_options = '{}' and p_input is not null then
-    v_reply := private.start_straight(p_user_id, p_workflow_id, jsonb_build_array(p_input), p_thread_id, private.lease(p_lease_ms)) -> 0;
+    v_reply := private.start_straight(p_user_id, p_workflow_id, jsonb_build_array(p_input), p_thread_id,
+      least(greatest(p_lease_ms, 1000), 900000) * interval '1 ms');
     if v_reply is not null then
-      return v_reply;
+      return v_reply::json;
     end if;
   end if;
   return private.start_run(p_user_id, p_workflow_id, p_workflow, p_input, p_thread_id, p_idempotency_key, p_options, p_lease_ms);
@@ -27,13 +28,13 @@ create function public.mira_start_runs(p_user_id uuid, p_workflow_id uuid, p_inp
 language plpgsql set search_path = '' set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off
   set plan_cache_mode = force_generic_plan as $$
 declare
-  v_replies json;
+  v_replies text;
 begin
   if p_lease_ms > 0 then
     v_replies := private.start_straight(p_user_id, p_workflow_id, p_inputs, null, private.lease(p_lease_ms));
   end if;
-  return coalesce(v_replies, (select coalesce(json_agg(private.start_run(p_user_id, p_workflow_id, null, i.value, null, null, '{}', p_lease_ms)
-    order by i.ordinality), '[]') from jsonb_array_elements(p_inputs) with ordinality i));
+  return coalesce('[' || v_replies || ']', (select coalesce(json_agg(private.start_run(p_user_id, p_workflow_id, null, i.value, null, null, '{}', p_lease_ms)
+    order by i.ordinality)::text, '[]') from jsonb_array_elements(p_inputs) with ordinality i))::json;
 end $$;
 create function public.mira_claim_tasks(p_limit int default 10, p_lease_ms int default 60000, p_item_batch int default null,
   p_user_id uuid default null, p_run_id uuid default null) returns jsonb
