@@ -2534,6 +2534,7 @@ export type Database = {
       "mira_advance": {
         Args: {
           "p_epoch": number;
+          "p_lean"?: boolean;
           "p_lease_ms"?: number;
           "p_outcome": Json;
           "p_run_id": string;
@@ -2541,7 +2542,10 @@ export type Database = {
         };
         Returns: Json;
       };
-      "mira_advance_batch": { Args: { "p_lease_ms"?: number; "p_steps": Json }; Returns: Json };
+      "mira_advance_batch": {
+        Args: { "p_lean"?: boolean; "p_lease_ms"?: number; "p_steps": Json };
+        Returns: Json;
+      };
       "mira_advance_items": {
         Args: {
           "p_lean"?: boolean;

@@ -189,10 +189,17 @@ export function claimTasks(
   return rpc(admin, "mira_claim_tasks", args);
 }
 
-/** Records steps, many in one transaction; answers in the same order. */
+/**
+ * Records steps, many in one transaction; answers in the same order. The next task of a run may come
+ * without what the one before it said: {@link wholeReply} gives it back.
+ */
 export async function recordSteps(admin: Admin, steps: Step[], leaseMs: number): Promise<Reply[]> {
   if (steps.length !== 1) {
-    return await rpc(admin, "mira_advance_batch", { p_steps: steps, p_lease_ms: leaseMs });
+    return await rpc(admin, "mira_advance_batch", {
+      p_steps: steps,
+      p_lease_ms: leaseMs,
+      p_lean: true,
+    });
   }
   const { run_id, epoch, seq, outcome } = steps[0]!;
   return [
@@ -202,8 +209,19 @@ export async function recordSteps(admin: Admin, steps: Step[], leaseMs: number):
       p_seq: seq,
       p_outcome: outcome,
       p_lease_ms: leaseMs,
+      p_lean: true,
     }),
   ];
+}
+
+/** A lean reply to the report on `task`, with whole tasks. */
+export function wholeReply(task: Task, reply: Reply): Reply {
+  const { run_id, epoch, user_id, workflow_id, thread_id, input } = task;
+  const known = { run_id, epoch, attempt: 1, user_id, workflow_id, thread_id, input };
+  // a task that says whose it is was told in full
+  const whole = (next: Task): Task =>
+    next.key === undefined ? { ...known, ...next, key: `${run_id}:${next.seq}` } : next;
+  return reply.tasks ? { ...reply, tasks: reply.tasks.map(whole) } : reply;
 }
 
 /**

@@ -15,6 +15,7 @@ import {
   type Reply,
   type StepCall,
   type Task,
+  wholeReply,
 } from "./engine.ts";
 import type { HeldRuns } from "./held_runs.ts";
 import { Recorder, retried } from "./recorder.ts";
@@ -53,7 +54,8 @@ export class TaskDoer {
 
   async #one(task: Task, signal: AbortSignal): Promise<Reply> {
     const { run_id, epoch, seq } = task;
-    const send = (outcome: Outcome) => this.#recorder.record({ run_id, epoch, seq, outcome });
+    const send = async (outcome: Outcome) =>
+      wholeReply(task, await this.#recorder.record({ run_id, epoch, seq, outcome }));
     const outcome = await doWork(this.#work(task, signal, send));
     try {
       return await send(outcome);

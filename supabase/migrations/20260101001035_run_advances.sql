@@ -9,7 +9,8 @@ comment on function private.refusal(uuid, text, text, jsonb) is 'The answer to a
 -- The straight road: a step that succeeded with nothing to add, alone in its run, with one successor
 -- that is a task or the end. One read, one fenced write, and the same rows the long road writes; the fence is the
 -- event number, so no lock is taken ahead of the write. Null = take the long road.
-create function private.advance_straight(p_run_id uuid, p_epoch int, p_seq int, p_outcome jsonb, p_lease interval)
+-- A lean answer leaves out of the next task what the caller knows from the last one.
+create function private.advance_straight(p_run_id uuid, p_epoch int, p_seq int, p_outcome jsonb, p_lease interval, p_lean boolean)
 returns json
 language plpgsql security definer set search_path = '' as $$
 declare
@@ -22,13 +23,17 @@ declare
   v_tokens bigint;
   v_cost bigint;
   v_started timestamptz;
+  v_state jsonb;
   v_result jsonb;
+  v_left int;
+  v_due timestamptz;
+  v_deadline timestamptz;
   v_node int;
   v_type text;
   v_name text;
   v_tool text;
   v_is_end boolean;
-  v_reply text;
+  v_next text;
 begin
   update public.mira_workflow_state s set
     finished_at = case when n.next_is_end then now() end,
@@ -52,35 +57,15 @@ begin
     and (not n.next_is_end or s.parent_run_id is null)
     -- so small a column, however compressed, is far from the largest state there may be
     and pg_column_size(s.state_data) < 8192
-  returning s.user_id, s.number, s.last_event, s.steps_used, s.tokens_used, s.cost_micros, s.started_at, coalesce(s.output, s.state_data),
-    n.key, n.type, n.name, n.tool, n.next_is_end,
-    case when n.next_is_end then concat('{"run_id":"', p_run_id, '","status":"completed","accepted":true,"tasks":[],"output":', coalesce(s.output, s.state_data), '}')
-    else concat('{"run_id":"', p_run_id, '","status":"running","accepted":true,"tasks":[{"run_id":"', p_run_id, '","seq":', p_seq + 1,
-      ',"epoch":', p_epoch, ',"attempt":1,"key":"', p_run_id, ':', p_seq + 1, '","user_id":"', s.user_id,
-      '","workflow_id":', coalesce(to_json(s.workflow_id), 'null'), ',"thread_id":', coalesce(to_json(s.thread_id), 'null'),
-      ',"node":', n.next_node, ',"state":', s.state_data, ',"input":', s.input,
-      ',"budget_left":{"steps":', s.max_steps - s.steps_used, ',"tokens":null,"cost_micros":null,"time_ms":null},"lease_until":',
-      to_json(s.due_at), ',"deadline_at":', coalesce(to_json(s.updated_at + n.next_timeout), 'null'), '}]}') end
-  into v_user, v_run, v_event, v_steps, v_tokens, v_cost, v_started, v_result, v_node, v_type, v_name, v_tool, v_is_end, v_reply;
-  if v_reply is null then
+  returning s.user_id, s.number, s.last_event, s.steps_used, s.tokens_used, s.cost_micros, s.started_at, s.state_data, s.output,
+    s.max_steps - s.steps_used, s.due_at, s.updated_at + n.next_timeout, n.key, n.type, n.name, n.tool, n.next_is_end, n.next_node
+  into v_user, v_run, v_event, v_steps, v_tokens, v_cost, v_started, v_state, v_result,
+    v_left, v_due, v_deadline, v_node, v_type, v_name, v_tool, v_is_end, v_next;
+  if v_is_end is null then
     return null;
   end if;
   if p_outcome ? 'duration_ms' then
     v_ms := greatest((p_outcome ->> 'duration_ms')::numeric, 0);
-  end if;
-  if not v_is_end then
-    insert into private.run_steps (run, event, seq, node, kind, duration_ms, created_at, output)
-    values (v_run, v_event, p_seq, v_node, 'step', v_ms, now(), v_output);
-    insert into public.execution_logs (seq, user_id, task_id, agent_type, step, level, message, metadata)
-    values (nextval('public.execution_logs_seq_seq'), v_user, p_run_id, 'worker', v_name, 'success', v_name || ' done.', concat('{"seq":', p_seq, '}')::json);
-  else
-    insert into private.run_steps (run, event, seq, node, kind, duration_ms, created_at, output)
-    values (v_run, v_event - 1, p_seq, v_node, 'step', v_ms, now(), v_output);
-    insert into public.execution_logs (seq, user_id, task_id, agent_type, step, level, message, metadata) values
-      (nextval('public.execution_logs_seq_seq'), v_user, p_run_id, 'worker', v_name, 'success', v_name || ' done.', concat('{"seq":', p_seq, '}')::json),
-      (nextval('public.execution_logs_seq_seq'), v_user, p_run_id, 'evaluator', v_name, 'success', 'Run completed.',
-        concat('{"steps":', v_steps, ',"tokens":', v_tokens, ',"cost_micros":', v_cost, '}')::json);
-    perform private.follow_ledger(p_run_id, v_user, 'completed', v_name, v_started, now(), v_result, null);
   end if;
   if v_type = 'tool' then
     insert into public.tool_executions (created_at, user_id, run_id, duration_ms, attempt, status, tool_name, step, arguments, result,
@@ -88,14 +73,40 @@ begin
     values (now(), v_user, p_run_id, v_ms, 1, 'completed', v_tool, v_name, private.keep_json(p_outcome -> 'arguments'),
       private.keep_json(v_output), now() - make_interval(secs => coalesce(v_ms, 0)::float8 / 1000), now());
   end if;
-  return v_reply::json;
+  if v_is_end then
+    v_result := coalesce(v_result, v_state);
+    insert into private.run_steps (run, event, seq, node, kind, duration_ms, created_at, output)
+    values (v_run, v_event - 1, p_seq, v_node, 'step', v_ms, now(), v_output);
+    insert into public.execution_logs (seq, user_id, task_id, agent_type, step, level, message, metadata) values
+      (nextval('public.execution_logs_seq_seq'), v_user, p_run_id, 'worker', v_name, 'success', v_name || ' done.',
+        concat('{"seq":', p_seq, '}')::json),
+      (nextval('public.execution_logs_seq_seq'), v_user, p_run_id, 'evaluator', v_name, 'success', 'Run completed.',
+        concat('{"steps":', v_steps, ',"tokens":', v_tokens, ',"cost_micros":', v_cost, '}')::json);
+    perform private.follow_ledger(p_run_id, v_user, 'completed', v_name, v_started, now(), v_result, null);
+    return concat('{"run_id":"', p_run_id, '","status":"completed","accepted":true,"tasks":[],"output":', v_result, '}');
+  end if;
+  insert into private.run_steps (run, event, seq, node, kind, duration_ms, created_at, output)
+  values (v_run, v_event, p_seq, v_node, 'step', v_ms, now(), v_output);
+  insert into public.execution_logs (seq, user_id, task_id, agent_type, step, level, message, metadata)
+  values (nextval('public.execution_logs_seq_seq'), v_user, p_run_id, 'worker', v_name, 'success', v_name || ' done.',
+    concat('{"seq":', p_seq, '}')::json);
+  if not p_lean then
+    select concat('"run_id":"', s.id, '","epoch":', s.lease_epoch, ',"attempt":1,"key":"', s.id, ':', p_seq + 1, '","user_id":"', s.user_id,
+        '","workflow_id":', coalesce(to_json(s.workflow_id), 'null'), ',"thread_id":', coalesce(to_json(s.thread_id), 'null'),
+        ',"input":', s.input, ',"node":', v_next)
+      into v_next from public.mira_workflow_state s where s.id = p_run_id;
+  end if;
+  return concat('{"run_id":"', p_run_id, '","status":"running","accepted":true,"tasks":[{"seq":', p_seq + 1,
+    ',', case when p_lean then '"node":' end, v_next, ',"state":', v_state, ',"budget_left":{"steps":', v_left,
+    ',"tokens":null,"cost_micros":null,"time_ms":null},"lease_until":', to_json(v_due),
+    ',"deadline_at":', coalesce(to_json(v_deadline), 'null'), '}]}');
 end $$;
-comment on function private.advance_straight(uuid, int, int, jsonb, interval) is
+comment on function private.advance_straight(uuid, int, int, jsonb, interval, boolean) is
   'private.advance for the commonest step, one task followed by another or by the end; null when the step is not of that kind.';
 
 -- The straight road for many: steps as above, each of another run, in one statement: {ords: positions of
 -- those it took, replies: their answers}. The rest goes the long road.
-create function private.advance_straights(p_steps jsonb, p_lease interval, out ords bigint[], out replies text[])
+create function private.advance_straights(p_steps jsonb, p_lease interval, p_lean boolean, out ords bigint[], out replies text[])
 language plpgsql set search_path = '' as $$
 declare
   v_habits uuid[];
@@ -159,12 +170,13 @@ begin
   )
   select array_agg(t.ord order by t.ord), array_agg(case when t.next_is_end then
       concat('{"run_id":"', t.id, '","status":"completed","accepted":true,"tasks":[],"output":', t.output, '}')
-    else concat('{"run_id":"', t.id, '","status":"running","accepted":true,"tasks":[{"run_id":"', t.id, '","seq":', t.seq + 1,
-      ',"epoch":', t.lease_epoch, ',"attempt":1,"key":"', t.id, ':', t.seq + 1, '","user_id":"', t.user_id,
-      '","workflow_id":', coalesce(to_json(t.workflow_id), 'null'), ',"thread_id":', coalesce(to_json(t.thread_id), 'null'),
-      ',"node":', t.next_node, ',"state":', t.state_data, ',"input":', t.input,
-      ',"budget_left":{"steps":', t.max_steps - t.steps_used, ',"tokens":null,"cost_micros":null,"time_ms":null},"lease_until":',
-      to_json(t.due_at), ',"deadline_at":', coalesce(to_json(t.deadline_at), 'null'), '}]}') end order by t.ord),
+    else concat('{"run_id":"', t.id, '","status":"running","accepted":true,"tasks":[{"seq":', t.seq + 1,
+      case when not p_lean then concat(',"run_id":"', t.id, '","epoch":', t.lease_epoch, ',"attempt":1,"key":"', t.id, ':', t.seq + 1,
+        '","user_id":"', t.user_id, '","workflow_id":', coalesce(to_json(t.workflow_id), 'null'),
+        ',"thread_id":', coalesce(to_json(t.thread_id), 'null'), ',"input":', t.input) end,
+      ',"node":', t.next_node, ',"state":', t.state_data, ',"budget_left":{"steps":', t.max_steps - t.steps_used,
+      ',"tokens":null,"cost_micros":null,"time_ms":null},"lease_until":', to_json(t.due_at),
+      ',"deadline_at":', coalesce(to_json(t.deadline_at), 'null'), '}]}') end order by t.ord),
     array_agg(t.id) filter (where t.next_is_end
       and exists (select from public.mira_learned_patterns p where p.workflow_id = t.workflow_id and p.valid_to is null))
     into ords, replies, v_habits from taken t;
@@ -173,7 +185,7 @@ begin
       from public.workflow_executions e where e.id = any (v_habits) order by e.workflow_id;
   end if;
 end $$;
-comment on function private.advance_straights(jsonb, interval) is
+comment on function private.advance_straights(jsonb, interval, boolean) is
   'private.advance_straight for any number of runs in one statement: the positions it took, and their replies.';
 
 create function private.advance(p_run_id uuid, p_epoch int, p_seq int, p_outcome jsonb, p_lease interval) returns jsonb
@@ -301,10 +313,10 @@ end $$;
 comment on function private.advance(uuid, int, int, jsonb, interval) is
   'One worker''s report on one step, and what to do next. Never raises for a stale report: accepted=false and a reason.';
 
-create function private.advance_batch(p_steps jsonb, p_lease interval) returns json
+create function private.advance_batch(p_steps jsonb, p_lease interval, p_lean boolean) returns json
 language plpgsql security definer set search_path = '' as $$
 declare
-  v_straight record := private.advance_straights(p_steps, p_lease);
+  v_straight record := private.advance_straights(p_steps, p_lease, p_lean);
   v_replies text[];
   x record;
 begin
@@ -322,12 +334,12 @@ begin
   end loop;
   return concat('[', array_to_string(v_replies, ','), ']')::json;
 end $$;
-comment on function private.advance_batch(jsonb, interval) is 'private.advance for many runs in one transaction; replies in the order of the steps.';
+comment on function private.advance_batch(jsonb, interval, boolean) is 'private.advance for many runs in one transaction; replies in the order of the steps.';
 
 -- Nobody calls these but the server.
 select private.close_functions('{
   refusal,advance_straight,advance_straights,advance,advance_batch}');
 grant execute on function
-  private.advance(uuid, int, int, jsonb, interval), private.advance_straight(uuid, int, int, jsonb, interval),
-  private.advance_batch(jsonb, interval)
+  private.advance(uuid, int, int, jsonb, interval), private.advance_straight(uuid, int, int, jsonb, interval, boolean),
+  private.advance_batch(jsonb, interval, boolean)
   to service_role;

@@ -43,17 +43,18 @@ language plpgsql set search_path = '' set enable_seqscan = off set enable_hashjo
 begin
   return private.claim_tasks(p_limit, p_lease_ms, p_item_batch, p_user_id, p_run_id);
 end $$;
-create function public.mira_advance(p_run_id uuid, p_epoch int, p_seq int, p_outcome jsonb, p_lease_ms int default 60000)
+create function public.mira_advance(p_run_id uuid, p_epoch int, p_seq int, p_outcome jsonb, p_lease_ms int default 60000,
+  p_lean boolean default false)
 returns json
 language plpgsql set search_path = '' set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off
   set plan_cache_mode = force_generic_plan as $$
 declare
-  v_lease interval := make_interval(secs => least(greatest(p_lease_ms, 1000), 900000)::float8 / 1000);
+  v_lease interval := least(greatest(p_lease_ms, 1000), 900000) * interval '1 ms';
   v_reply json;
 begin
   if p_outcome ? 'output' and not p_outcome ?| '{error,call,usage,messages,logs,tools,log}'
     and pg_column_size(p_outcome) < 1048576 then
-    v_reply := private.advance_straight(p_run_id, p_epoch, p_seq, p_outcome, v_lease);
+    v_reply := private.advance_straight(p_run_id, p_epoch, p_seq, p_outcome, v_lease, p_lean);
     if v_reply is not null then
       return v_reply;
     end if;
@@ -67,11 +68,11 @@ language plpgsql set search_path = '' set enable_seqscan = off set enable_hashjo
 begin
   return private.advance_items(p_run_id, p_seq, p_results, p_take, private.lease(p_lease_ms), p_lean);
 end $$;
-create function public.mira_advance_batch(p_steps jsonb, p_lease_ms int default 60000) returns json
+create function public.mira_advance_batch(p_steps jsonb, p_lease_ms int default 60000, p_lean boolean default false) returns json
 language plpgsql set search_path = '' set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off
   set plan_cache_mode = force_generic_plan as $$
 begin
-  return private.advance_batch(p_steps, private.lease(p_lease_ms));
+  return private.advance_batch(p_steps, private.lease(p_lease_ms), p_lean);
 end $$;
 create function public.mira_renew_leases(p_leases jsonb, p_lease_ms int default 60000) returns jsonb
 language plpgsql set search_path = '' as $$
@@ -152,9 +153,9 @@ comment on function public.mira_start_run(uuid, uuid, jsonb, jsonb, uuid, text, 
 comment on function public.mira_start_runs(uuid, uuid, jsonb, int) is
   'Starts one run of an active workflow per element of p_inputs, in one call; replies in the same order.';
 comment on function public.mira_claim_tasks(int, int, int, uuid, uuid) is 'Tasks of due and abandoned runs, users taking turns.';
-comment on function public.mira_advance(uuid, int, int, jsonb, int) is 'Reports one step and returns what to do next.';
+comment on function public.mira_advance(uuid, int, int, jsonb, int, boolean) is 'Reports one step and returns what to do next; p_lean: the next task of the run may come without what its last one said (run_id, epoch, attempt 1, key, user_id, workflow_id, thread_id, input).';
 comment on function public.mira_advance_items(uuid, int, jsonb, int, int, boolean) is 'Reports a batch of fan-out items and takes the next; p_lean: without state, input and node, which the caller has.';
-comment on function public.mira_advance_batch(jsonb, int) is 'mira_advance for many runs in one call; replies in the same order.';
+comment on function public.mira_advance_batch(jsonb, int, boolean) is 'mira_advance for many runs in one call; replies in the same order.';
 comment on function public.mira_renew_leases(jsonb, int) is 'Keeps leases of long steps alive; says which runs are lost.';
 comment on function public.mira_release_runs(jsonb) is 'Gives leased work back at once.';
 comment on function public.mira_resume_run(uuid, uuid, jsonb, int, int, boolean, text) is 'Answers a step that waits for a person, once per request id.';
@@ -176,8 +177,8 @@ select private.close_functions('{
   mira_read_graph,mira_input_schema,mira_validate_workflow,mira_activate_workflow,mira_redrive_runs}');
 grant execute on function
   public.mira_start_run(uuid, uuid, jsonb, jsonb, uuid, text, jsonb, int, boolean),
-  public.mira_start_runs(uuid, uuid, jsonb, int), public.mira_claim_tasks(int, int, int, uuid, uuid), public.mira_advance(uuid, int, int, jsonb, int),
-  public.mira_advance_items(uuid, int, jsonb, int, int, boolean), public.mira_advance_batch(jsonb, int),
+  public.mira_start_runs(uuid, uuid, jsonb, int), public.mira_claim_tasks(int, int, int, uuid, uuid), public.mira_advance(uuid, int, int, jsonb, int, boolean),
+  public.mira_advance_items(uuid, int, jsonb, int, int, boolean), public.mira_advance_batch(jsonb, int, boolean),
   public.mira_renew_leases(jsonb, int), public.mira_release_runs(jsonb),
   public.mira_resume_run(uuid, uuid, jsonb, int, int, boolean, text),
   public.mira_signal_run(uuid, uuid, text, jsonb, text, int, boolean), public.mira_cancel_run(uuid, uuid, text),

@@ -5,7 +5,12 @@
  */
 
 import postgres from "postgres";
-import type { Reply, Step, Task } from "../../../functions-shared/runner/engine.ts";
+import {
+  type Reply,
+  type Step,
+  type Task,
+  wholeReply,
+} from "../../../functions-shared/runner/engine.ts";
 import { Recorder } from "../../../functions-shared/runner/recorder.ts";
 import { authors } from "./authors.ts";
 import { step, type Subject } from "./subject.ts";
@@ -40,11 +45,16 @@ export async function openOurs(
   };
   const send = async (steps: Step[]): Promise<Reply[]> => {
     if (steps.length > 1) {
-      return await ask("batch", "select public.mira_advance_batch($1)", [JSON.stringify(steps)]);
+      return await ask(
+        "batch",
+        "select public.mira_advance_batch($1, p_lean => true)",
+        [JSON.stringify(steps)],
+      );
     }
     const { run_id, epoch, seq, outcome } = steps[0]!;
     const values = [run_id, epoch, seq, JSON.stringify(outcome)];
-    return [await ask("advance", "select public.mira_advance($1, $2, $3, $4)", values)];
+    const text = "select public.mira_advance($1, $2, $3, $4, p_lean => true)";
+    return [await ask("advance", text, values)];
   };
   const recorder = new Recorder(send);
   const record = async (step: Step) =>
@@ -64,12 +74,8 @@ export async function openOurs(
       );
       for (let task = reply.tasks?.[0]; task; task = reply.tasks?.[0]) {
         const { run_id, epoch, seq } = task;
-        reply = await record({
-          run_id,
-          epoch,
-          seq,
-          outcome: { output: step(task.state, task.node.name) },
-        });
+        const outcome = { output: step(task.state, task.node.name) };
+        reply = wholeReply(task, await record({ run_id, epoch, seq, outcome }));
       }
       if (reply.status !== "completed") throw new Error(`ended ${reply.status}`);
     },
@@ -91,14 +97,13 @@ export async function openOurs(
             ),
           );
           while (tasks.length > 0) {
-            tasks = tasksOf(
-              await send(tasks.map((task) => ({
-                run_id: task.run_id,
-                epoch: task.epoch,
-                seq: task.seq,
-                outcome: { output: step(task.state, task.node.name) },
-              }))),
-            );
+            const replies = await send(tasks.map((task) => ({
+              run_id: task.run_id,
+              epoch: task.epoch,
+              seq: task.seq,
+              outcome: { output: step(task.state, task.node.name) },
+            })));
+            tasks = tasksOf(replies.map((reply, i) => wholeReply(tasks[i]!, reply)));
           }
         }
       }));
