@@ -1,6 +1,7 @@
 /** What becomes of a learned pattern: a person's word on it, a prediction, a draft, its runs. */
 
 import assert from "node:assert/strict";
+import type { Task } from "../../../../functions-shared/runner/engine.ts";
 import { startStack, type TestUser } from "../../support/stack.ts";
 import { DAY, patterns, post, routine, send, session, START } from "./people.ts";
 
@@ -119,13 +120,25 @@ Deno.test("what becomes of a learned pattern", async (t) => {
       const [pattern] = await stack.sql("select confidence from behavior_patterns where id = $1", [
         habit.behavior_pattern_id,
       ]);
-      const [run] = await stack.sql(
-        "insert into workflow_executions (user_id, workflow_id, current_state) values ($1, $2, 'running') returning id",
-        [user.id, habit.workflow_id],
-      );
-      await stack.sql("update workflow_executions set current_state = 'failed' where id = $1", [
-        run.id,
-      ]);
+      const start = async () => {
+        const [{ reply }] = await stack.sql(
+          `select mira_start_run($1, $2, p_input => '{"customer":"c-1"}', p_lease_ms => 60000) as reply`,
+          [user.id, habit.workflow_id],
+        );
+        return reply;
+      };
+      const report = async (run_id: string, task: Task, outcome: unknown) => {
+        const step = { run_id, epoch: task.epoch, seq: task.seq, outcome };
+        const [{ replies }] = await stack.sql("select mira_advance_batch($1::jsonb) as replies", [
+          JSON.stringify([step]),
+        ]);
+        return replies[0];
+      };
+      const failing = await start();
+      const failed = await report(failing.run_id, failing.tasks[0], {
+        error: { code: "gone", message: "It is gone.", retryable: false },
+      });
+      assert.equal(failed.status, "failed");
       const [after] = (await patterns(user)).filter((row) => row.workflow_id !== null);
       assert.deepEqual([after.run_count, after.run_successes], [2, 1]);
       assert.ok(after.confidence < habit.confidence);
@@ -133,6 +146,15 @@ Deno.test("what becomes of a learned pattern", async (t) => {
         habit.behavior_pattern_id,
       ]);
       assert.ok(moved.confidence < pattern.confidence);
+
+      let reply = await start();
+      while (reply.tasks.length > 0) {
+        reply = await report(reply.run_id, reply.tasks[0], { output: { parameters: {} } });
+      }
+      assert.equal(reply.status, "completed");
+      const [again] = (await patterns(user)).filter((row) => row.workflow_id !== null);
+      assert.deepEqual([again.run_count, again.run_successes], [3, 2]);
+      assert.ok(again.confidence > after.confidence);
     });
 
     await t.step("struggles across users show no group under five people", async () => {
