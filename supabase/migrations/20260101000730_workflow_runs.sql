@@ -87,9 +87,10 @@ create table public.mira_workflow_state (
   state_data jsonb not null default '{}',
   output jsonb
 ) with (fillfactor = 40, autovacuum_vacuum_scale_factor = 0.05);
--- Every step opens every index, so one serves what it can. Whose a run is, and of which thread; in what order
--- somebody's runs came, the ledger's index says.
-create index mira_workflow_state_user_id_thread_id_idx on public.mira_workflow_state (user_id, thread_id);
+-- whose it is; in what order somebody's runs came, the ledger's index says
+create index mira_workflow_state_user_id_idx on public.mira_workflow_state (user_id);
+create index mira_workflow_state_thread_id_idx
+  on public.mira_workflow_state (thread_id) where thread_id is not null;
 -- children, those first that nobody has begun, in their order: whoever ends one takes the next without looking at its siblings
 create index mira_workflow_state_children_idx
   on public.mira_workflow_state (parent_run_id, lease_epoch, parent_seq, parent_item) where parent_run_id is not null;

@@ -35,7 +35,7 @@ begin
       case p_status when 'completed' then 'success' when 'failed' then 'error' else 'warning' end,
       case p_status when 'completed' then 'Run completed.' when 'cancelled' then 'Run cancelled.'
         else 'Run failed: ' || coalesce(p_error, '') end,
-      jsonb_build_object('steps', p_steps, 'tokens', p_tokens, 'cost_micros', p_cost));
+      jsonb_strip_nulls(jsonb_build_object('steps', p_steps, 'tokens', nullif(p_tokens, 0), 'cost_micros', nullif(p_cost, 0))));
   end if;
 end $$;
 comment on function private.close_ledger(uuid, uuid, text, text, timestamptz, timestamptz, jsonb, text, int, bigint, bigint) is

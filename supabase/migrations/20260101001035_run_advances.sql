@@ -81,7 +81,7 @@ begin
       (nextval('public.execution_logs_seq_seq'), v_user, p_run_id, 'worker', v_name, 'success', v_name || ' done.',
         concat('{"seq":', p_seq, '}')::json),
       (nextval('public.execution_logs_seq_seq'), v_user, p_run_id, 'evaluator', v_name, 'success', 'Run completed.',
-        concat('{"steps":', v_steps, ',"tokens":', v_tokens, ',"cost_micros":', v_cost, '}')::json);
+        concat('{"steps":', v_steps, ',"tokens":' || nullif(v_tokens, 0), ',"cost_micros":' || nullif(v_cost, 0), '}')::json);
     perform private.follow_ledger(p_run_id, v_user, 'completed', v_name, v_started, now(), v_result, null);
     return concat('{"run_id":"', p_run_id, '","status":"completed","accepted":true,"tasks":[],"output":', v_result, '}');
   end if;
@@ -156,7 +156,7 @@ begin
       from taken
       union all
       select user_id, id, 'evaluator', name, 'Run completed.',
-        concat('{"steps":', steps_used, ',"tokens":', tokens_used, ',"cost_micros":', cost_micros, '}'), 2
+        concat('{"steps":', steps_used, ',"tokens":' || nullif(tokens_used, 0), ',"cost_micros":' || nullif(cost_micros, 0), '}'), 2
       from taken where next_is_end order by n) l
   ), ledger as (
     update public.workflow_executions e set current_state = 'completed', current_step = t.name,
