@@ -4,8 +4,10 @@
  * @module
  */
 
+import { storableFault } from "./storable_fault.ts";
+
 /**
- * The JSON value of a text, or undefined. A fence of three backticks around the whole is taken off,
+ * The JSON value of a text, or undefined; so for one that cannot be kept (`storable_fault.ts`). A fence of three backticks around the whole is taken off,
  * and prose before or after one object or list is passed over; nothing else is guessed.
  *
  * @example
@@ -25,7 +27,8 @@ export function readJson(text: string): unknown {
 
 function parse(text: string): unknown {
   try {
-    return JSON.parse(text);
+    const value: unknown = JSON.parse(text);
+    return storableFault(value) ? undefined : value;
   } catch {
     return undefined;
   }

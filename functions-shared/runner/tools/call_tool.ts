@@ -5,6 +5,7 @@
  */
 import { type JsonSchema, SchemaError, validate } from "../../workflow/json_schema.ts";
 import { storable } from "../../workflow/storable.ts";
+import { storableFault } from "../../workflow/storable_fault.ts";
 import { callFunction } from "./function_tool.ts";
 import { callHttps } from "./https_tool.ts";
 import { INTERNAL } from "./internal_tools.ts";
@@ -35,7 +36,10 @@ export async function callTool(
   const checked = checkArguments(definition, args);
   checkLeave(definition, checked, context);
   context.signal.throwIfAborted();
-  const result = storable(await handlerOf(definition)(checked, context, definition) ?? null);
+  const given = await handlerOf(definition)(checked, context, definition) ?? null;
+  const fault = storableFault(given);
+  if (fault) throw new ToolError("result_invalid", `The result of ${name} ${fault}.`);
+  const result = storable(given);
   if (JSON.stringify(result).length > MAX_RESULT) {
     throw new ToolError(
       "result_too_large",

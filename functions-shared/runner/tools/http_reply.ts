@@ -4,6 +4,7 @@
  * @module
  */
 import { retryAfter } from "../../ai/chat_failure.ts";
+import { storableFault } from "../../workflow/storable_fault.ts";
 import { ToolError } from "./tool.ts";
 
 /** Status and body; the body is parsed when it says that it is JSON. */
@@ -27,9 +28,13 @@ export function readReply(who: string, status: number, headers: Headers, text: s
     });
   }
   if (!/\bjson\b/i.test(headers.get("content-type") ?? "")) return { status, body: text };
+  let body: unknown;
   try {
-    return { status, body: text === "" ? null : JSON.parse(text) };
+    body = text === "" ? null : JSON.parse(text);
   } catch {
     throw new ToolError("response_invalid", `${who} answered with broken JSON.`);
   }
+  const fault = storableFault(body);
+  if (fault) throw new ToolError("response_invalid", `${who} answered with JSON that ${fault}.`);
+  return { status, body };
 }

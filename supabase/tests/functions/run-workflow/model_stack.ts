@@ -19,13 +19,16 @@ const service = startCountingServer(({ path }, count) => {
     return new Response(null, { status: 503, headers: { "retry-after": "0" } });
   }
   if (path.startsWith("/api/injected")) return Response.json({ text: said.text });
+  if (path.startsWith("/api/odd")) {
+    return new Response(said.json, { headers: { "content-type": "application/json" } });
+  }
   if (path.startsWith("/api/redirect")) {
     return new Response(null, { status: 302, headers: { location: canary.origin } });
   }
   return Response.json({ count, path });
 });
-/** What the service's document says. */
-const said = { text: "" };
+/** What the service's document says, and an answer of it as it is. */
+const said = { text: "", json: "" };
 
 const stack = await startStack({
   env: {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { chain, tool } from "./graphs.ts";
-import { ada, fresh, run, service, stack } from "./model_stack.ts";
+import { ada, fresh, run, said, service, stack } from "./model_stack.ts";
 
 Deno.test("what the elements of a map say is in the record, once each", async () => {
   const body = await run(
@@ -200,4 +200,28 @@ Deno.test("a step that is done again after a crash leaves its effects once", asy
   const { data: documents } = await ada.client.from("documents_generated").select("id")
     .eq("task_id", id);
   assert.deepEqual([notes!.length, documents!.length], [1, 1]);
+});
+
+Deno.test("an answer that no state could hold fails its step by name, at once", async () => {
+  const cases: [string, RegExp][] = [
+    ["[".repeat(5000) + "]".repeat(5000), /levels deep/],
+    ["[".repeat(100_000) + "]".repeat(100_000), /levels deep/],
+    ['{"n": 1e400}', /too large/],
+  ];
+  for (const [text, words] of cases) {
+    fresh();
+    said.json = text;
+    const body = await run(
+      chain(tool("get", "http_request", { url: `${service.origin}/api/odd`, method: "GET" })),
+      {},
+      { wait_ms: 20_000 },
+    );
+    assert.deepEqual([body.status, body.error?.code], ["failed", "response_invalid"]);
+    assert.match(body.error.message, words);
+    assert.equal(service.arrivals.length, 1, "asking again would change nothing");
+  }
+  const nested = chain(tool("a", "compose", { v: ["{{v}}"] }, { output_key: "." }));
+  const again = { nodes: nested.nodes, edges: [...nested.edges, { source: "a", target: "a" }] };
+  const body = await run(again, { v: 1 }, { wait_ms: 20_000 });
+  assert.deepEqual([body.status, body.error?.code], ["failed", "result_invalid"]);
 });

@@ -13,3 +13,9 @@ Deno.test("what is not JSON is not guessed at", () => {
     assert.equal(readJson(text), undefined, text);
   }
 });
+
+Deno.test("what no state could hold is none either", () => {
+  for (const text of ['{"a": 1e400}', "[".repeat(5000) + "]".repeat(5000)]) {
+    assert.equal(readJson(text), undefined);
+  }
+});
