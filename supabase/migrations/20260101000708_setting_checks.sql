@@ -38,8 +38,10 @@ language sql immutable set search_path = '' as $$
     select f.value from part
     cross join lateral jsonb_each(case jsonb_typeof(part.value) when 'object' then part.value else '{}' end) f
   )
-  select distinct private.path_fault(value #>> '{}') from part
-  where jsonb_typeof(value) = 'string' and left(value #>> '{}', 1) = '$' and private.path_fault(value #>> '{}') is not null
+  select distinct case when left(value #>> '{}', 1) = '$' then private.path_fault(value #>> '{}')
+    else format('"%s" would stay as it is: here a value comes by its jsonpath, such as "$.name".', left(value #>> '{}', 80)) end
+  from part where jsonb_typeof(value) = 'string'
+    and (left(value #>> '{}', 1) = '$' and private.path_fault(value #>> '{}') is not null or value #>> '{}' ~ '^\{\{[^{}]*\}\}$')
 $$;
 comment on function private.pick_faults(jsonb) is 'What is wrong with the jsonpaths of a value that private.pick will read.';
 

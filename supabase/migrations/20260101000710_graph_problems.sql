@@ -130,6 +130,15 @@ begin
   if p_type = 'wait' and not (p_config ? 'seconds' or p_config ? 'until' or p_config ? 'signal') then
     v_out := v_out || private.problem('wait_without_end', p_name, 'Wait for seconds, until a time, or for a signal.');
   end if;
+  if p_type = 'wait' and (select count(*) from jsonb_object_keys(p_config) k where k in ('seconds', 'until', 'signal')) > 1 then
+    v_out := v_out || private.problem('bad_config', p_name,
+      'Wait for seconds, until a time or for a signal: one of them (timeout_ms is how long a signal is waited for).');
+  end if;
+  -- compared as it stands with the names that are sent, which have no space around them
+  if p_type = 'wait' and p_config ? 'signal' and (jsonb_typeof(p_config -> 'signal') <> 'string'
+      or p_config ->> 'signal' !~ '^\S(.{0,198}\S)?$' or p_config ->> 'signal' ~ '\{\{|\n') then
+    v_out := v_out || private.problem('bad_config', p_name, 'signal is a name of 1 to 200 characters, no template, without space around it.');
+  end if;
   if p_type = 'wait' and p_config ? 'until' and (p_config ->> 'until' is null or private.path_fault(p_config ->> 'until') is not null) then
     v_out := v_out || private.problem('bad_path', p_name,
       concat_ws(' ', 'until is a jsonpath to a time in the state.', private.path_fault(p_config ->> 'until')));
@@ -232,11 +241,13 @@ begin
   if jsonb_typeof(p_graph -> 'limits') <> 'object'
     or exists (select from jsonb_each(case jsonb_typeof(p_graph #> '{limits,budget}') when 'object' then p_graph #> '{limits,budget}' else '{}' end) t
       where jsonb_typeof(t.value) <> 'number' or t.value::text !~ '^[0-9]{1,15}$'
-        or t.key not in ('steps', 'tokens', 'cost_micros', 'time_ms'))
+        or t.key not in ('steps', 'tokens', 'cost_micros', 'time_ms')
+        or t.key = 'time_ms' and t.value::numeric > 1000 * extract(epoch from private.longest_wait()))
+    or (p_graph -> 'limits') - '{budget,max_running,tools}'::text[] <> '{}'
     or jsonb_typeof(coalesce(p_graph #> '{limits,budget}', '{}')) <> 'object'
     or coalesce(p_graph #>> '{limits,max_running}', '1') !~ '^[1-9][0-9]{0,6}$' then
     v_out := v_out || private.problem('bad_limits', null,
-      'limits is {budget: {steps, tokens, cost_micros, time_ms}, max_running}, whole numbers of 0 or more.');
+      'limits is {budget: {steps, tokens, cost_micros, time_ms (ten years at most)}, max_running, tools}, whole numbers of 0 or more.');
   end if;
   if p_graph #> '{limits,tools}' is not null then
     if not private.is_tool_grant(p_graph #> '{limits,tools}') then

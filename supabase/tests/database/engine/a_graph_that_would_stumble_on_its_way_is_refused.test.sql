@@ -1,6 +1,6 @@
 begin;
 \ir setup.psql
-select plan(44);
+select plan(53);
 
 create function pg_temp.codes(p_type text, p_config jsonb, p_name text default 'a', p_more jsonb default '{}') returns text language sql as $$
   select coalesce(string_agg(distinct p ->> 'code', ',' order by p ->> 'code'), '')
@@ -89,6 +89,17 @@ select is(public.mira_input_schema('a0000000-0000-4000-8000-000000000001', 'c000
 set local role service_role;
 select throws_ok($$insert into public.mira_tool_definitions (name, schema, function_path) values ('odd', '{"properties":["a"]}', 'internal:echo')$$, '23514', null, 'a tool has a schema that can be applied');
 reset role;
+
+-- waits and limits that nobody could have meant
+select is(pg_temp.codes('wait', '{"signal":" paid"}'), 'bad_config', 'a signal that could never come, since names are sent without space around them');
+select is(pg_temp.codes('wait', '{"signal":"{{order}}"}'), 'bad_config', 'or by a template, since names are compared as they stand');
+select is(pg_temp.codes('wait', '{"signal":""}') || pg_temp.codes('wait', '{"signal":5}'), 'bad_configbad_config', 'or has no name');
+select is(pg_temp.codes('wait', '{"signal":"order paid 🚀"}') || pg_temp.codes('wait', '{"signal":"p","timeout_ms":5}'), '', 'any other name will do');
+select is(pg_temp.codes('wait', '{"signal":"paid","seconds":5}'), 'bad_config', 'two ends of which one would be forgotten');
+select is(pg_temp.codes('tool', '{"tool":"echo"}', p_more => '{"limits":{"budgets":{"steps":5}}}'), 'bad_limits', 'a limit that is none because of a slip');
+select is(pg_temp.codes('tool', '{"tool":"echo"}', p_more => '{"limits":{"budget":{"time_ms":999999999999999}}}'), 'bad_limits', 'thirty thousand years for a run');
+select is(pg_temp.ends('{"a":"{{total}}"}'), 'bad_path', 'a template where a path belongs');
+select is(pg_temp.ends('{"a":"as {{it}} is"}'), '', 'a text with braces in it stays a text');
 
 -- and what was let in runs
 select is(pg_temp.start(pg_temp.graph('{"start":["start"],"ask":["human",{"timeout_ms":2592000000}],"done":["end"]}', 'start>ask ask>done')) #>> '{status}',
