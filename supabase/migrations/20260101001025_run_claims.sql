@@ -73,7 +73,7 @@ end $$;
 comment on function private.lease_run(uuid, interval) is
   'Leases one due run: the run as it was saved and its own tasks; tasks is null when it is locked, not due or over a limit.';
 
-create function private.claim_run(p_run_id uuid, p_lease interval, p_item_batch int default null) returns jsonb
+create function private.claim_run(p_run_id uuid, p_lease interval, p_item_batch int default null, p_most int default 100) returns jsonb
 language plpgsql set search_path = '' as $$
 declare
   v_leased record := private.lease_run(p_run_id, p_lease);
@@ -81,15 +81,16 @@ begin
   if v_leased.tasks is null then
     return '[]';
   end if;
-  return v_leased.tasks || private.tasks_around(v_leased.r, p_lease, p_item_batch);
+  return v_leased.tasks || private.tasks_around(v_leased.r, p_lease, p_item_batch, p_most - 1);
 end $$;
-comment on function private.claim_run(uuid, interval, int) is
-  'Claims one due run and returns its tasks (and those of runs it woke); [] when it is locked, not due or over a limit.';
+comment on function private.claim_run(uuid, interval, int, int) is
+  'Claims one due run and returns its tasks (and those of runs it woke, p_most runs in all); [] when it is locked, not due or over a limit.';
 
 -- What else came up in the same transaction: items of fan-outs, children just made, and after a child's end the
 -- parent to go on with or, while that waits for others, the next of them. Children that end at once are passed in
--- a loop, and no more than a hundred of them: the rest is due for whoever asks next.
-create function private.tasks_around(r public.mira_workflow_state, p_lease interval, p_item_batch int default null)
+-- a loop, and no more than a hundred of them, nor more children and children's children than p_most: the rest is due
+-- for whoever asks next.
+create function private.tasks_around(r public.mira_workflow_state, p_lease interval, p_item_batch int default null, p_most int default 100)
 returns jsonb
 language plpgsql set search_path = '' as $$
 declare
@@ -98,6 +99,7 @@ declare
   v_leased record;
   v_parent uuid;
   v_id uuid;
+  v_ids uuid[];
   v_seq text;
 begin
   for i in 1..100 loop
@@ -131,14 +133,15 @@ begin
       v_tasks := v_tasks || v_task;
     end if;
   end loop;
-  for v_id in select s.id from public.mira_workflow_state s
+  v_ids := array(select s.id from public.mira_workflow_state s
     where s.parent_run_id = r.id and s.lease_epoch = 0 and s.due_at <= now()
-    order by s.parent_seq, s.parent_item limit coalesce(p_item_batch, 10) loop
-    v_tasks := v_tasks || private.claim_run(v_id, p_lease, p_item_batch);
+    order by s.parent_seq, s.parent_item limit greatest(least(coalesce(p_item_batch, 10), p_most), 0));
+  foreach v_id in array v_ids loop
+    v_tasks := v_tasks || private.claim_run(v_id, p_lease, p_item_batch, p_most / cardinality(v_ids));
   end loop;
   return v_tasks;
 end $$;
-comment on function private.tasks_around(public.mira_workflow_state, interval, int) is
+comment on function private.tasks_around(public.mira_workflow_state, interval, int, int) is
   'Tasks beside a run''s own: its fan-outs'' items, its new children''s, or its parent''s when it has ended.';
 
 create function private.reply(r public.mira_workflow_state, p_tasks jsonb, p_extra jsonb default '{}') returns jsonb

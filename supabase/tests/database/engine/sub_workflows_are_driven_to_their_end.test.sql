@@ -1,6 +1,6 @@
 begin;
 \ir setup.psql
-select plan(12);
+select plan(14);
 
 -- two workflows to stand for elements: one with work in it, one that ends as soon as it starts
 insert into public.mira_workflows (id, user_id, name) values
@@ -81,6 +81,22 @@ create function pg_temp.items(p_path text, p_input jsonb) returns jsonb language
 select is(pg_temp.items('$.people[*].name', '{"people":[{"name":"ann"},{"name":"ben"}]}'), '["ann", "ben"]', 'a path to many values goes over all of them');
 select is(pg_temp.items('$.people[*].names', '{"people":[{"names":["ann","ben"]}]}'), '[["ann", "ben"]]', 'also when it leads to one only');
 select is(pg_temp.items('$."a?b"', '{"a?b":[1,2]}'), '[1, 2]', 'a quoted name is no wildcard');
+
+-- a workflow that fans out over itself, as deep as it may, with nothing to do on the way
+insert into public.mira_workflows (id, user_id, name) values ('c0000000-0000-4000-8000-000000000008', 'a0000000-0000-4000-8000-000000000001', 'itself');
+insert into public.mira_workflow_nodes (id, workflow_id, type, name, config) values
+  ('d0000000-0000-4000-8000-000000000081', 'c0000000-0000-4000-8000-000000000008', 'start', 'start', '{}'),
+  ('d0000000-0000-4000-8000-000000000082', 'c0000000-0000-4000-8000-000000000008', 'map', 'm', '{"items":"$.l","max_failures":9,"each":{"type":"subworkflow","config":{"workflow_id":"c0000000-0000-4000-8000-000000000008","input":{"l":"$input.l"}}}}');
+insert into public.mira_workflow_edges (workflow_id, source_node_id, target_node_id) values
+  ('c0000000-0000-4000-8000-000000000008', 'd0000000-0000-4000-8000-000000000081', 'd0000000-0000-4000-8000-000000000082');
+update public.mira_workflows set is_active = true where name = 'itself';
+insert into run select 'itself', (x ->> 'run_id')::uuid, x from public.mira_start_run('a0000000-0000-4000-8000-000000000001',
+  'c0000000-0000-4000-8000-000000000008', p_input => '{"l":[1,2,3,4,5]}', p_lease_ms => 60000) x;
+select is((select count(*) between 100 and 1000 from public.mira_workflow_state where workflow_id = 'c0000000-0000-4000-8000-000000000008'), true,
+  'one call begins so many of them and leaves the rest due: it never ends later than its caller waits');
+do $$ begin perform public.mira_cancel_run(null, id) from run where name = 'itself'; end $$;
+select is((select count(*)::int from public.mira_workflow_state where workflow_id = 'c0000000-0000-4000-8000-000000000008' and finished_at is null), 0,
+  'and a cancel ends them all');
 
 select * from finish();
 rollback;
