@@ -49,6 +49,10 @@ begin
       return null;
     end if;
     v_new := to_jsonb(coalesce(v_old::text::numeric, 0) + v_new::text::numeric);
+    -- whoever reads it beside the database would have it for infinite, and write null
+    if abs(v_new::text::numeric) > 1.797e308 then
+      return null;
+    end if;
   elsif p_reducer = 'merge' then
     if coalesce(jsonb_typeof(v_old), 'object') <> 'object' or jsonb_typeof(v_new) <> 'object' then
       return null;

@@ -7,6 +7,20 @@ begin
 end $$;
 comment on function private.enqueue(jsonb, jsonb) is 'The cursor with more nodes to enter.';
 
+create function private.misfit(r public.mira_workflow_state, n private.version_nodes, p_value jsonb) returns text
+language sql stable set search_path = '' as $$
+  select format('The output does not fit the state key "%s" (%s).', t.key, t.reducer)
+  from (
+    select n.output_key as key, n.reducer as reducer where n.output_key <> '.'
+    union all
+    select o.key, coalesce(v.reducers ->> o.key, 'replace')
+    from private.workflow_versions v, jsonb_each(case when n.output_key = '.' then p_value else '{}' end) o
+    where v.id = r.version_id and private.reduce(r.state_data, o.key, coalesce(v.reducers ->> o.key, 'replace'), o.value) is null) t
+  limit 1
+$$;
+comment on function private.misfit(public.mira_workflow_state, private.version_nodes, jsonb) is
+  'Which key of the state an output does not fit, and by which reducer.';
+
 -- A step succeeded: state reduced, recorded, closed. What follows goes to the end of the queue.
 create function private.complete_step(inout r public.mira_workflow_state, n private.version_nodes, p_seq int, p_outcome jsonb)
 language plpgsql set search_path = '' as $$
@@ -37,8 +51,11 @@ begin
     r.cursor := private.enqueue(r.cursor, to_jsonb(n.targets));
   end if;
   if v_state is null then
-    r := private.fail_run(r, case when n.output_key = '.' then 'output_not_object' else 'reducer_type' end,
-      format('The output does not fit the state key "%s" (%s).', n.output_key, n.reducer), n.node ->> 'name', p_seq);
+    if n.output_key = '.' and jsonb_typeof(p_outcome -> 'output') is distinct from 'object' then
+      r := private.fail_run(r, 'output_not_object', 'The output is to be spread over the state and is no object.', n.node ->> 'name', p_seq);
+    else
+      r := private.fail_run(r, 'reducer_type', private.misfit(r, n, p_outcome -> 'output'), n.node ->> 'name', p_seq);
+    end if;
     return;
   elsif pg_column_size(v_state) > 4194304 then
     r := private.fail_run(r, 'state_too_large', 'The state would be larger than 4 MiB.', n.node ->> 'name', p_seq);
@@ -283,4 +300,4 @@ comment on function private.wake(public.mira_workflow_state) is
 
 -- Nobody calls these but the server.
 select private.close_functions('{
-  enqueue,complete_step,backoff_ms,fail_step,fail_child,move,wake}');
+  enqueue,misfit,complete_step,backoff_ms,fail_step,fail_child,move,wake}');

@@ -175,7 +175,7 @@ declare
   v_old text;
   v_ok boolean := c.status = 'completed';
   v_error jsonb := jsonb_build_object('code', 'child_failed', 'message',
-    format('The sub-workflow %s: %s', c.status, c.error ->> 'message'), 'child_run_id', c.id);
+    format('The sub-workflow %s: %s', case c.status when 'cancelled' then 'was cancelled' else c.status end, c.error ->> 'message'), 'child_run_id', c.id);
 begin
   if c.parent_item is not null then
     select * into r from public.mira_workflow_state where id = c.parent_run_id for update;

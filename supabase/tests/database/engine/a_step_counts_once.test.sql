@@ -1,6 +1,6 @@
 begin;
 \ir setup.psql
-select plan(37);
+select plan(42);
 
 create function pg_temp.chain() returns jsonb language sql as $$
   select pg_temp.graph('{"start":["start"],"a":["tool",{"tool":"echo"}],"b":["tool",{"tool":"echo"}],"end":["end"]}', 'start>a a>b b>end') $$;
@@ -66,6 +66,16 @@ select is((select (tokens, cost_micros)::text from private.user_spend), '(7,9)',
 select is(public.mira_start_run('a0000000-0000-4000-8000-000000000001', p_workflow => pg_temp.chain(), p_idempotency_key => 'k')::jsonb ->> 'created', 'true', 'a key starts one run');
 select is(public.mira_start_run('a0000000-0000-4000-8000-000000000001', p_workflow => pg_temp.chain(), p_idempotency_key => 'k')::jsonb ->> 'created', 'false', 'and only one');
 select is(public.mira_start_run('b0000000-0000-4000-8000-000000000002', p_workflow => pg_temp.chain(), p_idempotency_key => 'k')::jsonb ->> 'created', 'true', 'keys are each person''s own');
+
+-- an output that does not fit
+create function pg_temp.fit(p_reducer text, p_value jsonb, p_input jsonb default '{}') returns text language sql as $$
+  select x ->> 'status' || coalesce(': ' || (x #>> '{error,code}') || ': ' || (x #>> '{error,message}'), '') from pg_temp.start(pg_temp.graph('{"start":["start"],"a":["tool",{"tool":"echo","output_key":"."}],"end":["end"]}', 'start>a a>end',
+    jsonb_build_object('reducers', jsonb_build_object('v', p_reducer))), p_input) t, lateral (select pg_temp.done((t ->> 'run_id')::uuid, 1, p_value) as x) d $$;
+select is(pg_temp.fit('add', '{"u":1,"v":"x"}'), 'failed: reducer_type: The output does not fit the state key "v" (add).', 'of an object that is spread over the state the key that does not fit is named');
+select is(pg_temp.fit('merge', '{"v":1}', '{"v":{}}'), 'failed: reducer_type: The output does not fit the state key "v" (merge).', 'by its own reducer');
+select is(pg_temp.fit('add', '5'), 'failed: output_not_object: The output is to be spread over the state and is no object.', 'what is no object cannot be spread');
+select is(pg_temp.fit('add', '{"v":9e307}', '{"v":1.7e308}'), 'failed: reducer_type: The output does not fit the state key "v" (add).', 'a sum that no reader of JSON could hold is refused, not lost');
+select is(pg_temp.fit('add', '{"v":-1e307}', '{"v":1.7e308}'), 'completed', 'large ones are summed');
 
 select * from finish();
 rollback;
