@@ -136,8 +136,8 @@ async function retaining(stack: TestStack, rows: number, log: Say): Promise<Benc
   for (const table of ["execution_logs", "naive_logs"]) {
     for (const [share, age] of [[0.8, 100], [0.2, 1]] as const) {
       await stack.sql(
-        `insert into public.${table} (user_id, task_id, message, created_at)
-          select $1::uuid, md5((n / 50)::text)::uuid, 'Step ' || n || ' finished: found 3 documents',
+        `insert into public.${table} (seq, user_id, task_id, message, created_at)
+          select nextval('public.execution_logs_seq_seq'), $1::uuid, md5((n / 50)::text)::uuid, 'Step ' || n || ' finished: found 3 documents',
             now() - make_interval(days => $2::int) from generate_series(1, $3::int) n`,
         [user, age, Math.round(rows * share)],
       );
@@ -151,8 +151,8 @@ async function retaining(stack: TestStack, rows: number, log: Say): Promise<Benc
       while (isOn) {
         const started = performance.now();
         await stack.sql(
-          `insert into public.execution_logs (user_id, task_id, message)
-          values ($1, gen_random_uuid(), 'live')`,
+          `insert into public.execution_logs (seq, user_id, task_id, message)
+          values (nextval('public.execution_logs_seq_seq'), $1, gen_random_uuid(), 'live')`,
           [user],
         );
         felt.push(performance.now() - started);

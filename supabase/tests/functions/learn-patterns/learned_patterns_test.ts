@@ -129,9 +129,12 @@ Deno.test("what becomes of a learned pattern", async (t) => {
       };
       const report = async (run_id: string, task: Task, outcome: unknown) => {
         const step = { run_id, epoch: task.epoch, seq: task.seq, outcome };
-        const [{ replies }] = await stack.sql("select mira_advance_batch($1::jsonb) as replies", [
-          JSON.stringify([step]),
-        ]);
+        const [{ replies }] = await stack.sql(
+          "select mira_advance_batch($1::text::jsonb) as replies",
+          [
+            JSON.stringify([step]),
+          ],
+        );
         return replies[0];
       };
       const failing = await start();
