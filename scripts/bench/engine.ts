@@ -1,25 +1,24 @@
 /**
- * Engine: Mira beside durable engines from npm on the same server, in one run, interleaved.
+ * Engine: Mira beside durable engines from npm on the same server, in one run.
  *
  * Every engine does the same work in a process of its own on a scratch database: one run at a time,
  * then 16 in flight, five trivial steps each, every one durable before the next; ours and pgflow also
  * a fan-out of 1,000 items and their join. Mira writes its whole record meanwhile (ledger, checkpoint,
- * steps, logs, tool calls, history); the others write what they write. Of several rounds each engine
- * keeps, alike, the best of its rates and times and the median of what it writes and sends
- * (rounds.ts). The latency that is reported is that of a duel after the rounds: ours and the quickest
- * of the others take turns, a slice each (duel.ts). Peers come from npm into Deno's cache; one that
- * cannot be had or fails is named and left out. `--runs N`, `--rounds N`, `--engines mira,dbos` for
- * some of them only (without a peer there is no ratio to it).
+ * steps, logs, tool calls, history); the others write what they write. Rounds of all engines, one
+ * after the other, say what each writes and sends, and who is quickest (rounds.ts). What is compared
+ * is then measured again side by side: ours and the best of the others take turns, a slice each
+ * (duel.ts). Peers come from npm into Deno's cache; one that cannot be had or fails is named and left
+ * out. `--runs N`, `--rounds N`, `--engines mira,dbos` for some of them only (without a peer there is
+ * no ratio to it).
  */
 
 import { parseArgs } from "node:util";
 import { claimFromBacklog } from "./engine/claim.ts";
-import { duel, type Latency } from "./engine/duel.ts";
+import { duel, type Outcome, type Side } from "./engine/duel.ts";
 import { lastWords } from "./engine/last_words.ts";
 import { plot } from "./engine/plot.ts";
 import { type Measured, overRounds } from "./engine/rounds.ts";
 import { scratch } from "./engine/scratch.ts";
-import { median } from "./quantile.ts";
 import type { BenchContext, BenchRow } from "./types.ts";
 
 const LIBRARIES = ["langgraph", "dbos", "openworkflow", "mastra"];
@@ -63,34 +62,25 @@ export async function bench(ctx: BenchContext): Promise<BenchRow[]> {
   const told = new Map([...measured].map(([name, rounds]) => [name, overRounds(rounds)]));
   const ours = told.get("mira")!;
   const tools = told.get("mira tools");
-  const pgflow = told.get("pgflow");
   const libraries = LIBRARIES.flatMap((name) => told.get(name) ?? []);
+  const pgflow = told.get("pgflow");
   const fastest = libraries.toSorted((a, b) => b.steps_per_s - a.steps_per_s)[0];
-  const latency = await latencyBeside(ctx, [...libraries, ...(pgflow ? [pgflow] : [])]);
-  const claim = await claimFromBacklog(ctx.dbUrl);
-
-  ctx.log("\n" + plot("steps per second", [...told.values()].map((m) => [m.name, m.steps_per_s])));
-  ctx.log(
-    "\n" + plot("WAL bytes per step", [...told.values()].map((m) => [m.name, m.wal_per_step])),
-  );
 
   const rows: BenchRow[] = [];
   const ratio = (
     metric: string,
-    value: number,
-    other: { name: string } | undefined,
-    base: number | undefined,
+    ours: Outcome | undefined,
+    peer: Outcome | undefined,
     unit: string,
     goal: number,
-    lower = false,
   ) => {
-    if (other === undefined || base === undefined) return;
-    const times = lower ? base / value : value / base;
+    if (ours === undefined || peer === undefined) return;
+    const times = unit === "ms" ? peer.figure / ours.figure : ours.figure / peer.figure;
     rows.push({
       metric,
-      ours: value,
-      baseline: other.name,
-      baseline_value: base,
+      ours: ours.figure,
+      baseline: peer.name,
+      baseline_value: peer.figure,
       ratio: times,
       unit,
       goal: `≥${goal}x`,
@@ -108,80 +98,69 @@ export async function bench(ctx: BenchContext): Promise<BenchRow[]> {
       goal: `≤${limit} ${unit}`,
       pass: value <= limit,
     });
-  ratio(
-    "engine.chain_vs_best_library",
-    ours.steps_per_s,
-    fastest,
-    fastest?.steps_per_s,
-    "steps/s",
-    2,
-  );
-  const alone = told.get("mira alone");
-  if (alone) {
-    ratio(
-      "engine.chain_ungrouped_vs_best_library",
-      alone.steps_per_s,
-      fastest,
-      fastest?.steps_per_s,
-      "steps/s",
-      2,
+
+  if (fastest) {
+    const chains = ["mira", "mira alone", "mira tools"].filter((name) => told.has(name));
+    const sides = await beside(ctx, [
+      { name: fastest.name, work: "chain", count: 160 },
+      { name: "mira", work: "batched", count: 600 },
+      ...chains.map((name): Side => ({ name, work: "chain", count: 160 })),
+    ], 25);
+    const [peer, batched, ...chain] = sides;
+    const of = (name: string) => chain[chains.indexOf(name)];
+    ratio("engine.chain_vs_best_library", of("mira"), peer, "steps/s", 2);
+    ratio("engine.chain_ungrouped_vs_best_library", of("mira alone"), peer, "steps/s", 2);
+    ratio("engine.tool_chain_vs_best_library", of("mira tools"), peer, "steps/s", 2);
+    ratio("engine.batched_vs_best_library", batched, peer, "steps/s", 8);
+  }
+  if (pgflow) {
+    const both = (work: Side["work"], count: number) =>
+      ["mira", pgflow.name].map((name): Side => ({ name, work, count }));
+    const [chain, theirChain] = await beside(ctx, both("chain", 160), 15);
+    ratio("engine.chain_vs_pgflow", chain, theirChain, "steps/s", 5);
+    const [fanOut, theirFanOut] = await beside(ctx, both("fanOut", 1000), 9);
+    ratio("engine.fanout_vs_pgflow", fanOut, theirFanOut, "items/s", 15);
+  }
+  const peers = pgflow ? [...libraries, pgflow] : libraries;
+  const near = Math.min(...peers.map((peer) => peer.p50_ms)) * NEAR;
+  const rivals = peers.filter((peer) => peer.p50_ms <= near);
+  if (rivals.length > 0) {
+    const [own, ...others] = await beside(
+      ctx,
+      [ours, ...rivals].map(({ name }): Side => ({ name, work: "alone", count: 20 })),
+      100,
     );
+    const quickest = others.toSorted((a, b) => a.figure - b.figure)[0];
+    ratio("engine.latency_vs_best", own, quickest, "ms", 2);
   }
-  ratio("engine.chain_vs_pgflow", ours.steps_per_s, pgflow, pgflow?.steps_per_s, "steps/s", 5);
-  ratio(
-    "engine.batched_vs_best_library",
-    ours.batched_per_s!,
-    fastest,
-    fastest?.steps_per_s,
-    "steps/s",
-    8,
-  );
-  if (latency) {
-    const { ours, quickest } = latency;
-    ratio("engine.latency_vs_best", ours.p50_ms, quickest, quickest.p50_ms, "ms", 2, true);
-  }
-  ratio("engine.fanout_vs_pgflow", ours.fanout_per_s!, pgflow, pgflow?.fanout_per_s, "items/s", 15);
+
   most("engine.wal_bytes_per_step", ours.wal_per_step, 1500, "B");
-  if (tools) {
-    ratio(
-      "engine.tool_chain_vs_best_library",
-      tools.steps_per_s,
-      fastest,
-      fastest?.steps_per_s,
-      "steps/s",
-      2,
-    );
-    most("engine.wal_bytes_per_tool_step", tools.wal_per_step, 2500, "B");
-  }
+  if (tools) most("engine.wal_bytes_per_tool_step", tools.wal_per_step, 2500, "B");
   most("engine.statements_per_step", ours.statements_per_step!, 1.3, "statements");
-  most("engine.claim_20k_ms", claim, 3, "ms");
+  most("engine.claim_20k_ms", await claimFromBacklog(ctx.dbUrl), 3, "ms");
+
+  ctx.log("\n" + plot("steps per second", [...told.values()].map((m) => [m.name, m.steps_per_s])));
+  ctx.log(
+    "\n" + plot("WAL bytes per step", [...told.values()].map((m) => [m.name, m.wal_per_step])),
+  );
   return rows;
 }
 
-/** Ours and the quickest peer in a duel; undefined without a peer or when it could not be held. */
-async function latencyBeside(
-  ctx: BenchContext,
-  peers: Measured[],
-): Promise<{ ours: Latency; quickest: Latency } | undefined> {
-  const near = Math.min(...peers.map((peer) => peer.p50_ms)) * NEAR;
-  const rivals = peers.filter((peer) => peer.p50_ms <= near).map((peer) => peer.name);
-  if (rivals.length === 0) return undefined;
+/** A duel, in the order of its sides; of nobody when it could not be held. */
+async function beside(ctx: BenchContext, sides: Side[], slices: number): Promise<Outcome[]> {
   try {
-    const sides = await duel(ctx.dbUrl!, ["mira", ...rivals]);
-    const [ours, quickest] = [sides[0]!, sides.slice(1).sort((a, b) => a.p50_ms - b.p50_ms)[0]!];
-    const ratios = ours.slices_ms.map((p50, at) => quickest.slices_ms[at]! / p50);
-    ctx.log(
-      `duel: ${
-        sides.map(({ name, p50_ms }) => `${name} p50 ${p50_ms.toFixed(2)} ms`).join(", ")
-      }; ` +
-        `${quickest.name}/mira slice by slice ${Math.min(...ratios).toFixed(2)} to ${
-          Math.max(...ratios).toFixed(2)
-        }, median ${median(ratios).toFixed(2)}`,
+    const outcomes = await duel(ctx.dbUrl!, sides, slices);
+    const unit = sides[0]!.work === "alone" ? "ms" : "/s";
+    const words = outcomes.map(({ name, figure, slices }, at) =>
+      `${name} ${sides[at]!.work} ${figure.toPrecision(4)} ${unit} (${
+        [Math.min(...slices), Math.max(...slices)].map((slice) => slice.toPrecision(3)).join(" to ")
+      })`
     );
-    return { ours, quickest };
+    ctx.log(`side by side: ${words.join(", ")}`);
+    return outcomes;
   } catch (error) {
-    ctx.log(`the duel could not be held: ${(error as Error).message}`);
-    return undefined;
+    ctx.log(`this duel could not be held: ${(error as Error).message}`);
+    return [];
   }
 }
 

@@ -1,55 +1,59 @@
 /**
- * Latency side by side: engines that are open at the same time, each in a process of its own on a
- * fresh database, take turns in short slices, so that the machine's moods fall on all alike. A
- * figure of one engine now and of another a minute later would compare the minutes.
+ * Engines side by side: open at the same time, each in a process of its own on a fresh database, they
+ * take turns in short slices, so that the machine's moods fall on all alike. A figure of one engine
+ * now and of another a minute later would compare the minutes.
  */
 
 import { median } from "../quantile.ts";
 import { lastWords } from "./last_words.ts";
-import { WARM_UP } from "./latencies.ts";
 import { onServer, scratch } from "./scratch.ts";
+import { WARM_UP, type WORKS } from "./works.ts";
 
-const SLICES = 100;
-const RUNS_PER_SLICE = 20;
-
-/** How quick an engine was in a duel. */
-export interface Latency {
+/** An engine, what it is to do, and how much of it in a slice. */
+export interface Side {
   name: string;
-  /** Median of all its runs, in milliseconds. */
-  p50_ms: number;
-  /** Median of each slice; the n-th of each engine were measured within the same second or two. */
-  slices_ms: number[];
+  work: keyof typeof WORKS;
+  count: number;
+}
+
+/** How a side did: milliseconds of a run, or things per second. */
+export interface Outcome {
+  name: string;
+  /** Median of all its figures. */
+  figure: number;
+  /** Median of each slice; the n-th of each side were measured within the same second or two. */
+  slices: number[];
 }
 
 /**
- * Holds a duel on the server; the answer is in the order of the names.
+ * Holds a duel on the server; the answer is in the order of the sides.
  *
  * @throws {Error} when an engine cannot be opened or fails in a run, with its last words
  */
-export async function duel(server: string, names: string[]): Promise<Latency[]> {
+export async function duel(server: string, sides: Side[], slices: number): Promise<Outcome[]> {
   await using open = new AsyncDisposableStack();
   const duellists: Duellist[] = [];
-  for (const name of names) {
-    const database = open.use(await scratch(server, name.startsWith("mira")));
-    duellists.push(open.use(new Duellist(name, database.url)));
+  for (const side of sides) {
+    const database = open.use(await scratch(server, side.name.startsWith("mira")));
+    duellists.push(open.use(new Duellist(side, database.url)));
   }
-  for (const duellist of duellists) await duellist.run(0); // it answers when it is open
-  // what setting up has written is nobody's latency; the first writes to a page after this, which
+  for (const duellist of duellists) await duellist.does(0); // it answers when it is open
+  // what setting up has written is nobody's doing; the first writes to a page after this, which
   // cost its whole image in the log, fall into the warm-up
   await onServer(server, "checkpoint");
-  for (const duellist of duellists) await duellist.run(WARM_UP);
+  for (const duellist of duellists) await duellist.does(WARM_UP);
 
-  const slices: number[][][] = names.map(() => []);
-  for (let slice = 0; slice < SLICES; slice++) {
-    for (let turn = 0; turn < names.length; turn++) {
-      const at = (slice + turn) % names.length; // everybody goes first in turn
-      slices[at]!.push(await duellists[at]!.run(RUNS_PER_SLICE));
+  const figures: number[][][] = sides.map(() => []);
+  for (let slice = 0; slice < slices; slice++) {
+    for (let turn = 0; turn < sides.length; turn++) {
+      const at = (slice + turn) % sides.length; // everybody goes first in turn
+      figures[at]!.push(await duellists[at]!.does(sides[at]!.count));
     }
   }
-  return names.map((name, at) => ({
+  return sides.map(({ name }, at) => ({
     name,
-    p50_ms: median(slices[at]!.flat()),
-    slices_ms: slices[at]!.map(median),
+    figure: median(figures[at]!.flat()),
+    slices: figures[at]!.map(median),
   }));
 }
 
@@ -61,11 +65,11 @@ class Duellist implements AsyncDisposable {
   readonly #answers: ReadableStreamDefaultReader<string>;
   readonly #words: Promise<string>;
 
-  constructor(name: string, url: string) {
+  constructor({ name, work }: Side, url: string) {
     this.#name = name;
     const script = new URL("./duellist.ts", import.meta.url).pathname;
     this.#process = new Deno.Command(Deno.execPath(), {
-      args: ["run", "-A", "--no-check", script, name, url],
+      args: ["run", "-A", "--no-check", script, name, url, work],
       stdin: "piped",
       stdout: "piped",
       stderr: "piped",
@@ -76,8 +80,8 @@ class Duellist implements AsyncDisposable {
     this.#words = this.#process.stderr.text();
   }
 
-  /** Milliseconds of each of its next runs. */
-  async run(count: number): Promise<number[]> {
+  /** The figures of so much of its work. */
+  async does(count: number): Promise<number[]> {
     let answer = "";
     await this.#orders.write(new TextEncoder().encode(`${count}\n`)).catch(() => {}); // it has ended
     while (!answer.endsWith("\n")) {
