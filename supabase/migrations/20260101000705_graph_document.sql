@@ -30,31 +30,27 @@ comment on function private.node_id(text) is 'The uuid of a node that is known b
 create function private.normal_graph(p_graph jsonb) returns jsonb
 language plpgsql immutable set search_path = '' as $$
 declare
-  v_nodes jsonb := '[]';
-  v_edges jsonb := '[]';
-  v_names jsonb := '{}';
-  v_id text;
-  x jsonb;
+  v_nodes jsonb;
+  v_edges jsonb;
+  v_names jsonb;
 begin
   if jsonb_typeof(p_graph) is distinct from 'object' or jsonb_typeof(p_graph -> 'nodes') is distinct from 'array'
     or jsonb_typeof(coalesce(p_graph -> 'edges', '[]')) <> 'array' then
     raise exception using errcode = 'PT422', message = 'workflow_invalid',
       detail = '[{"code":"not_a_graph","severity":"error","detail":"A workflow is {nodes:[…], edges:[…]}."}]';
   end if;
-  for x in select value from jsonb_array_elements(p_graph -> 'nodes') loop
-    v_id := private.node_id(coalesce(x ->> 'id', x ->> 'name', ''));
-    if x ? 'name' then
-      v_names := v_names || jsonb_build_object(x ->> 'name', v_id);
-    end if;
-    v_nodes := v_nodes || jsonb_build_object('id', v_id, 'type', x ->> 'type',
-      'name', coalesce(x ->> 'name', x ->> 'id', ''), 'config', coalesce(x -> 'config', '{}'));
-  end loop;
-  for x in select value from jsonb_array_elements(coalesce(p_graph -> 'edges', '[]')) loop
-    v_edges := v_edges || jsonb_strip_nulls(jsonb_build_object(
+  -- gathered, not grown: a list that grows by one is written anew each time
+  select coalesce(jsonb_agg(jsonb_build_object('id', n.id, 'type', n.x ->> 'type', 'name', coalesce(n.x ->> 'name', n.x ->> 'id', ''),
+      'config', coalesce(n.x -> 'config', '{}')) order by n.place), '[]'),
+    coalesce(jsonb_object_agg(n.x ->> 'name', n.id order by n.place) filter (where n.x ->> 'name' is not null), '{}')
+    into v_nodes, v_names
+    from (select x, place, private.node_id(coalesce(x ->> 'id', x ->> 'name', '')) as id
+      from jsonb_array_elements(p_graph -> 'nodes') with ordinality t(x, place)) n;
+  select coalesce(jsonb_agg(jsonb_strip_nulls(jsonb_build_object(
       'source', coalesce(v_names ->> (x ->> 'source'), private.node_id(coalesce(x ->> 'source', ''))),
       'target', coalesce(v_names ->> (x ->> 'target'), private.node_id(coalesce(x ->> 'target', ''))),
-      'condition_label', x ->> 'condition_label'));
-  end loop;
+      'condition_label', x ->> 'condition_label')) order by place), '[]')
+    into v_edges from jsonb_array_elements(coalesce(p_graph -> 'edges', '[]')) with ordinality t(x, place);
   return case when coalesce(p_graph -> 'input_schema', 'null') = 'null' then '{}' else jsonb_build_object('input_schema', p_graph -> 'input_schema') end
     || jsonb_build_object('name', coalesce(p_graph ->> 'name', 'workflow'), 'reducers', coalesce(p_graph -> 'reducers', '{}'),
       'limits', coalesce(p_graph -> 'limits', '{}'), 'nodes', v_nodes, 'edges', v_edges);
