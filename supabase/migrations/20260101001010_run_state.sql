@@ -108,8 +108,9 @@ create function private.pick(p_spec jsonb, p_state jsonb, p_input jsonb) returns
 language plpgsql stable set search_path = '' as $$
 begin
   if jsonb_typeof(p_spec) = 'string' and left(p_spec #>> '{}', 1) = '$' then
+    -- the variable is a copy of the whole input: made for a path that asks for it
     return coalesce(jsonb_path_query_first_tz(p_state, (p_spec #>> '{}')::jsonpath,
-      jsonb_build_object('input', p_input), true), 'null');
+      case when p_spec #>> '{}' ~ 'input|\\' then jsonb_build_object('input', p_input) else '{}' end, true), 'null');
   elsif jsonb_typeof(p_spec) = 'object' then
     return coalesce((select jsonb_object_agg(key, private.pick(value, p_state, p_input)) from jsonb_each(p_spec)), '{}');
   end if;

@@ -1,12 +1,12 @@
 -- Engine, the fan-out: a map is opened, its elements are taken, reported and joined in order, batch by batch.
 
 -- What a sub-workflow that stands for an item begins with.
-create function private.item_input(n private.version_nodes, i private.run_items, r public.mira_workflow_state) returns jsonb
+create function private.item_input(n private.version_nodes, i private.run_items, p_input jsonb) returns jsonb
 language sql stable set search_path = '' as $$
   select private.pick(coalesce(n.node #> '{config,each,config,input}', '"$"'),
-    case when jsonb_typeof(i.input) = 'object' then i.input else '{}' end || jsonb_build_object('item', i.input, 'index', i.idx), r.input)
+    case when jsonb_typeof(i.input) = 'object' then i.input else '{}' end || jsonb_build_object('item', i.input, 'index', i.idx), p_input)
 $$;
-comment on function private.item_input(private.version_nodes, private.run_items, public.mira_workflow_state) is
+comment on function private.item_input(private.version_nodes, private.run_items, jsonb) is
   'The input of the run that does an item of a map over a sub-workflow: its template over the item, {item, index}.';
 
 -- Begin a fan-out: its items become rows. An empty list is done at once.
@@ -26,6 +26,11 @@ begin
   v_total := jsonb_array_length(v_items);
   if v_total = 0 then
     r := private.complete_step(r, n, p_seq, '{"output": []}');
+    return;
+  elsif v_total > 10000 and c #>> '{each,type}' = 'subworkflow' then
+    -- they are made in one transaction, for which somebody waits
+    r := private.fail_step(r, n, p_seq, jsonb_build_object('error', jsonb_build_object(
+      'code', 'map_too_large', 'message', format('%s has %s elements; a map over sub-workflows takes 10000 at most.', c ->> 'items', v_total))));
     return;
   end if;
   begin
@@ -53,11 +58,15 @@ language plpgsql set search_path = '' as $$
 declare
   m private.run_maps;
   v_failed int;
+  v_parent public.mira_workflow_state := r;
   v_begun int[] := array(select c.parent_item from public.mira_workflow_state c
     where c.parent_run_id = r.id and c.parent_seq = p_seq and c.finished_at is null);
 begin
+  -- what may be as large as the list itself is not handed around with every item of it
+  v_parent.state_data := '{}';
+  v_parent.input := '{}';
   with born as materialized (
-    select i.idx, private.create_child(r, n, p_seq, i.idx, private.item_input(n, i, r)) as fault
+    select i.idx, private.create_child(v_parent, n, p_seq, i.idx, private.item_input(n, i, r.input)) as fault
     from private.run_items i
     where i.run_id = r.id and i.seq = p_seq and i.output is null and i.error is null and i.idx <> all (v_begun)
     order by i.idx

@@ -184,7 +184,7 @@ begin
       select * into n from private.version_nodes where version_id = m.version_id and key = m.node;
       update private.run_items set attempt = attempt + 1
         where run_id = c.parent_run_id and seq = c.parent_seq and idx = c.parent_item and output is null and error is null returning * into v_item;
-      if found and private.child_again(r, n, c.parent_seq, c.parent_item, private.item_input(n, v_item, r),
+      if found and private.child_again(r, n, c.parent_seq, c.parent_item, private.item_input(n, v_item, r.input),
           coalesce(n.node #> '{config,each,config,retry}', n.node #> '{config,retry}'), v_item.attempt) then
         update private.run_maps set tokens = tokens + c.tokens_used, cost_micros = cost_micros + c.cost_micros
           where run_id = c.parent_run_id and seq = c.parent_seq;

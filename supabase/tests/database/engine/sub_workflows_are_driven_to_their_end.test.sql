@@ -1,6 +1,6 @@
 begin;
 \ir setup.psql
-select plan(14);
+select plan(18);
 
 -- two workflows to stand for elements: one with work in it, one that ends as soon as it starts
 insert into public.mira_workflows (id, user_id, name) values
@@ -97,6 +97,21 @@ select is((select count(*) between 100 and 1000 from public.mira_workflow_state 
 do $$ begin perform public.mira_cancel_run(null, id) from run where name = 'itself'; end $$;
 select is((select count(*)::int from public.mira_workflow_state where workflow_id = 'c0000000-0000-4000-8000-000000000008' and finished_at is null), 0,
   'and a cancel ends them all');
+
+-- as many as somebody can wait for
+select is(pg_temp.start(pg_temp.over('c0000000-0000-4000-8000-000000000002'), pg_temp.numbers(10001)) #>> '{error,message}',
+  '$.list has 10001 elements; a map over sub-workflows takes 10000 at most.', 'a fan-out over more runs than one call can begin is refused by name');
+create function pg_temp.given(p_input jsonb) returns jsonb language plpgsql as $$
+declare
+  v_run jsonb := pg_temp.start(pg_temp.graph(jsonb_build_object('start', '["start"]'::jsonb, 'end', '["end"]'::jsonb,
+    'm', jsonb_build_array('map', jsonb_build_object('items', '$.list', 'each', jsonb_build_object('type', 'subworkflow',
+      'config', jsonb_build_object('workflow_id', 'c0000000-0000-4000-8000-000000000002', 'input', p_input))))), 'start>m m>end'), '{"list":[1,2],"more":"x"}');
+begin
+  return public.mira_read_run(null, (v_run ->> 'run_id')::uuid) #> '{output,m}';
+end $$;
+select is(pg_temp.given('{"n":"$input.more"}'), '["x","x"]', 'an element may look at what the run began with');
+select is(pg_temp.given('{"n":"$\"\\u0069nput\".more"}'), '["x","x"]', 'however that is spelled');
+select is(pg_temp.given('{"n":{"at":"$.index","is":"$.item"}}'), '[{"at":0,"is":1},{"at":1,"is":2}]', 'and at itself and its place');
 
 select * from finish();
 rollback;
