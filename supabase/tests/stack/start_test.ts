@@ -115,11 +115,9 @@ Deno.test("what was committed survives kill -9, the keys stay, and a second star
 Deno.test("a folder that cannot be written and a database that cannot be reached are said in one line", async () => {
   const file = await Deno.makeTempFile();
   match(await fails(`${file}/inside`), /cannot be written/);
-  match(
-    await fails(`${file}-home`, "--db-url", "postgres://nobody:sesame@127.0.0.1:1/none"),
-    /cannot be reached/,
-  );
-  const said = await fails(`${file}-home`, "--db-url", "postgres://nobody:sesame@127.0.0.1:1/none");
+  const nowhere = ["--port", "0", "--db-url", "postgres://nobody:sesame@127.0.0.1:1/none"];
+  const said = await fails(`${file}-home`, ...nowhere);
+  match(said, /cannot be reached/);
   ok(!said.includes("sesame"), "the password is not shown");
   await Deno.remove(file);
 });
