@@ -174,15 +174,18 @@ create function private.claim_straight(p_ids uuid[], p_lease interval, out tasks
 language plpgsql set search_path = '' as $$
 begin
   with ready as materialized (
-    select s.id, m.key, m.node, m.timeout_ms
+    select s.id, g.key, g.node, g.timeout_ms
     from public.mira_workflow_state s
-    join private.workflow_versions v on v.id = s.version_id
-    join private.version_nodes n on n.version_id = v.id and n.key = v.start_key
-    join private.version_nodes m on m.version_id = v.id and m.key = n.sole_target
-    where s.id = any (p_ids) and s.status = 'pending' and (m.type = 'tool'
-        or m.type = 'llm' and s.max_tokens is null and s.max_cost_micros is null) and s.lease_epoch = 0 and s.due_at <= now()
-      and s.deadline_at is null and s.max_steps > 0 and v.limits ->> 'max_running' is null
-      and s.cursor = jsonb_build_object('o', '{}'::jsonb, 'q', jsonb_build_array(v.start_key))
+    -- by each run's own version: however these were joined, some plan would walk through everybody's
+    cross join lateral (
+      select v.start_key, v.limits, m.key, m.type, m.node, m.timeout_ms from private.workflow_versions v
+      join private.version_nodes n on n.version_id = v.id and n.key = v.start_key
+      join private.version_nodes m on m.version_id = v.id and m.key = n.sole_target
+      where v.id = s.version_id offset 0) g
+    where s.id = any (p_ids) and s.status = 'pending' and (g.type = 'tool'
+        or g.type = 'llm' and s.max_tokens is null and s.max_cost_micros is null) and s.lease_epoch = 0 and s.due_at <= now()
+      and s.deadline_at is null and s.max_steps > 0 and g.limits ->> 'max_running' is null
+      and s.cursor = jsonb_build_object('o', '{}'::jsonb, 'q', jsonb_build_array(g.start_key))
       and not exists (select from private.user_limits l where l.user_id = s.user_id)
   ), taken as (
     update public.mira_workflow_state s set lease_epoch = 1, leased_at = now(), due_at = now() + p_lease, status = 'running',
