@@ -70,8 +70,8 @@ comment on function private.period_of(timestamptz, text, timestamptz) is
 
 -- whose record it is -------------------------------------------------------------------------------
 
--- What takes rows at every step of every run has no foreign key to the account: PostgreSQL would look it up and
--- write a row lock on it into the log for each step. The same is promised otherwise.
+-- What takes rows at every step or start of a run has no foreign key to the account: PostgreSQL would look it up
+-- and write a row lock on it into the log each time. The same is promised otherwise.
 -- Whoever writes holds the account: the engine by the ledger row that it writes or the run that it has locked,
 -- everybody else by `private.hold_account`. An account that is deleted waits for them and then takes the rows
 -- along (`private.delete_with_account`).

@@ -2,7 +2,8 @@
 --
 -- The key tells tasks apart within their owner, so that nobody can squat on another person's ids; it begins
 -- with the id, because those of runs grow with time and land side by side. The result is shown whole and never
--- searched, therefore json: short objects take half of what they take as jsonb.
+-- searched, therefore json: short objects take half of what they take as jsonb. The account is held, not referenced
+-- (the file of the record's common part says why).
 
 create table public.task_history (
   id uuid not null default gen_random_uuid(),
