@@ -326,10 +326,12 @@ begin
   for i in 1..coalesce(cardinality(v_straight.ords), 0) loop
     v_replies[v_straight.ords[i]] := v_straight.replies[i];
   end loop;
-  -- locks in the order of run ids here, too
-  for x in select run_id, epoch, seq, outcome, ord from rows from (
+  -- Locks in one order here, too. Who ends a child goes on to its parent: parent after parent, each after its children,
+  -- so that two batches with children of the same parents meet at the first of them.
+  for x in select t.run_id, t.epoch, t.seq, t.outcome, t.ord from rows from (
       jsonb_to_recordset(p_steps) as (run_id uuid, epoch int, seq int, outcome jsonb)) with ordinality t(run_id, epoch, seq, outcome, ord)
-    where v_straight.ords is null or ord <> all (v_straight.ords) order by run_id, seq loop
+    left join public.mira_workflow_state s on s.id = t.run_id
+    where v_straight.ords is null or t.ord <> all (v_straight.ords) order by coalesce(s.parent_run_id, t.run_id), s.parent_run_id is null, t.run_id, t.seq loop
     v_replies[x.ord] := private.advance(x.run_id, x.epoch, x.seq, x.outcome, p_lease);
   end loop;
   return concat('[', array_to_string(v_replies, ','), ']')::json;

@@ -127,3 +127,36 @@ race(
     deepEqual([done.length, new Set(done).size], [list.length, list.length]);
   },
 );
+
+race(
+  "children of several maps end in several workers' batches: no deadlock, every map ends once",
+  async () => {
+    const list = Array.from({ length: 20 }, (_, i) => i);
+    const each = { type: "subworkflow", config: { workflow_id: child } };
+    for (let round = 0; round < 5; round++) {
+      const maps = await Promise.all(Array.from({ length: 4 }, () => startMap(list, each, 60_000)));
+      const tasks = maps.flatMap((map) => map.tasks);
+      for (const { run_id } of maps) {
+        for (let more = await claim(run_id); more.length > 0; more = await claim(run_id)) {
+          tasks.push(...more);
+        }
+      }
+      equal(tasks.length, 80);
+      // each worker has children of every map, as they come
+      const batches = Array.from(
+        { length: 4 },
+        (_, worker) =>
+          tasks.filter((_, at) => at % 4 === worker).map(({ run_id, epoch, seq }) => ({
+            run_id,
+            epoch,
+            seq,
+            outcome: { output: seq },
+          })),
+      );
+      await Promise.all(
+        batches.map((steps) => sql`select public.mira_advance_batch(${sql.json(steps)})`),
+      );
+      for (const { run_id } of maps) equal((await endOf(run_id)).status, "completed");
+    }
+  },
+);
