@@ -174,7 +174,7 @@ async function measure(
     await using database = await scratch(ctx.dbUrl!, name.startsWith("mira"));
     const script = new URL("./engine/measure.ts", import.meta.url).pathname;
     const { stdout, stderr, success } = await new Deno.Command(Deno.execPath(), {
-      args: ["run", "-A", "--no-check", script, name, database.url, String(runs), "1000"],
+      args: ["run", "-A", "--no-check", script, name, database.url, String(runs)],
       stdout: "piped",
       stderr: "piped",
       signal: AbortSignal.timeout(600_000),
@@ -187,9 +187,7 @@ async function measure(
     ctx.log(
       `${name}: ${Math.round(measured.steps_per_s)} steps/s, ${
         Math.round(measured.wal_per_step)
-      } B WAL/step, p50 ${measured.p50_ms.toFixed(1)} ms` +
-        (measured.batched_per_s ? `, batched ${Math.round(measured.batched_per_s)}/s` : "") +
-        (measured.fanout_per_s ? `, fan-out ${Math.round(measured.fanout_per_s)}/s` : ""),
+      } B WAL/step, p50 ${measured.p50_ms.toFixed(1)} ms`,
     );
     return measured;
   } catch (error) {

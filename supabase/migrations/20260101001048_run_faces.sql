@@ -1,6 +1,7 @@
 -- Engine, the doors: what the edge functions call, with the server's key only.
 
--- busy ones plan for keys, not for today's table sizes, since a plan may outlive them by far --------------
+-- busy ones plan for keys, not for today's table sizes, since a plan may outlive them by far; the two that begin
+-- and advance a run spell private.lease out, whose call would cost more than it does
 
 -- p_boxed: the value comes as {"value": …}. A Data API may hand a bare JSON string to a jsonb parameter
 -- as text, which is no JSON any more (or another JSON: "12" would become 12).

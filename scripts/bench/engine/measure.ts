@@ -1,6 +1,6 @@
 /**
  * Measures one engine in a process of its own and prints one line of JSON.
- * `deno run -A measure.ts <subject> <database url> <runs> [fan-out items]`
+ * `deno run -A measure.ts <subject> <database url> <runs>`
  */
 
 import postgres from "postgres";
@@ -9,7 +9,7 @@ import { STEPS } from "./subject.ts";
 import { openSubject } from "./subjects.ts";
 import { WARM_UP, WORKS } from "./works.ts";
 
-const [name = "", url = "", runs = "200", items = "0"] = Deno.args;
+const [name = "", url = "", runs = "200"] = Deno.args;
 const admin = postgres(url, { max: 1, onnotice: () => {} });
 const wal = async () =>
   Number((await admin`select pg_current_wal_lsn() - '0/0'::pg_lsn as at`)[0]!.at);
@@ -29,15 +29,6 @@ const steps = count * STEPS.length;
 result.wal_per_step = (await wal() - from.wal) / steps;
 if (subject.statements) {
   result.statements_per_step = (subject.statements() - from.statements) / steps;
-}
-
-if (subject.runMany) {
-  await WORKS.batched(subject, 100);
-  result.batched_per_s = median(await WORKS.batched(subject, count * 2));
-}
-if (subject.fanOut && Number(items) > 0) {
-  await WORKS.fanOut(subject, 100);
-  result.fanout_per_s = median(await WORKS.fanOut(subject, Number(items)));
 }
 console.log(JSON.stringify(result));
 await subject.close();

@@ -7,8 +7,6 @@ export interface Measured {
   wal_per_step: number;
   p50_ms: number;
   statements_per_step?: number;
-  batched_per_s?: number;
-  fanout_per_s?: number;
 }
 
 /**
@@ -21,8 +19,6 @@ const TOLD: Record<Exclude<keyof Measured, "name">, (values: number[]) => number
   wal_per_step: median,
   p50_ms: (values) => Math.min(...values),
   statements_per_step: median,
-  batched_per_s: (values) => Math.max(...values),
-  fanout_per_s: (values) => Math.max(...values),
 };
 
 /** One engine's figures over its rounds; a metric it has not is left out. */
