@@ -23,9 +23,10 @@
 -- memory. Its GINs over whole `actions` and `context` documents are not here either: nothing asks for
 -- the first, the search filters by context inside its own index, and every insert pays for an index.
 --
--- Here are the tables and the models; recall_forms says what a row must be and how rows are compared, recall_index keeps the side table, recall_search reads it,
--- pattern_evidence counts uses and weighs outcomes, embedding pays for every text once, recall_care
--- checks and tidies, recall_cells divides what is large.
+-- Here are the tables and the models; recall_forms says what a row must be and how rows are compared,
+-- recall_index keeps the side table, recall_search reads it, pattern_evidence counts uses and weighs
+-- outcomes, embedding pays for every text once, recall_care checks and tidies, recall_cells divides
+-- what is large.
 --
 -- Confidence is the mean of a Beta posterior: the first value is a prior worth two observations, and
 -- with n = success + partial + failure counted, one more outcome x moves it to
